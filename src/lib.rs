@@ -1,0 +1,15 @@
+//! Permit Operator.
+
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod cluster;
+pub mod config;
+pub mod controller;
+pub mod domain;
+pub mod ledger;
+pub mod metrics;
+pub mod probe;
+pub mod runtime;
+pub mod telemetry;
+pub mod webhook;
