@@ -1,0 +1,99 @@
+//! Condition types and reasons of a Permit, and how a new set is merged into an old one.
+//!
+//! The reasons are a stable list: they appear in messages, metric labels and Events.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+/// The condition types of a Permit; all are set at first sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// Template resolved, spec valid; False: it can never proceed.
+    Accepted,
+    /// Quorum reached; False: rejected or revoked before issue.
+    Approved,
+    /// Decided either way.
+    Decided,
+    /// The gate would admit a matching change now.
+    Active,
+    /// The rollout finished; False: it failed or was rolled back.
+    Executed,
+    /// The soak passed; False: a threshold was breached.
+    Validated,
+    /// Terminal.
+    Finished,
+    /// Closed with success; False: ended otherwise.
+    Succeeded,
+    /// The guard holds; `Resume` or `Revoke` ends it.
+    Held,
+    /// Its template has changed since.
+    TemplateOutdated,
+}
+
+impl ConditionType {
+    /// The type's name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Approved => "Approved",
+            Self::Decided => "Decided",
+            Self::Active => "Active",
+            Self::Executed => "Executed",
+            Self::Validated => "Validated",
+            Self::Finished => "Finished",
+            Self::Succeeded => "Succeeded",
+            Self::Held => "Held",
+            Self::TemplateOutdated => "TemplateOutdated",
+        }
+    }
+}
+
+/// What a decision says about one condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionValue {
+    /// Which condition.
+    pub type_: ConditionType,
+    /// `Some(true)` is True, `Some(false)` False, `None` Unknown.
+    pub status: Option<bool>,
+    /// One CamelCase word from the stable list.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// Merges `wanted` into `old`: `lastTransitionTime` moves only with the status, `observedGeneration` always.
+///
+/// `kubectl wait` compares the `observedGeneration` inside a condition first (`decisions.md` 54).
+pub fn merge(old: &[Condition], wanted: &[ConditionValue], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    wanted
+        .iter()
+        .map(|value| {
+            let status = match value.status {
+                Some(true) => "True",
+                Some(false) => "False",
+                None => "Unknown",
+            };
+            let before = old.iter().find(|c| c.type_ == value.type_.as_str());
+            let since = before.filter(|c| c.status == status).map_or(Time(now), |c| c.last_transition_time.clone());
+            Condition {
+                type_: value.type_.as_str().into(),
+                status: status.into(),
+                reason: value.reason.into(),
+                message: value.message.clone(),
+                last_transition_time: since,
+                observed_generation: generation,
+            }
+        })
+        .collect()
+}
+
+/// The schema of a list of conditions: a map by `type`, so that server-side apply merges and never replaces it.
+pub(super) fn conditions_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let item = generator.subschema_for::<Condition>();
+    schemars::json_schema!({
+        "type": "array",
+        "items": item,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"]
+    })
+}

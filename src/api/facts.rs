@@ -1,0 +1,79 @@
+//! The facts of one enrolled namespace: what every replica needs to know and no tenant may write.
+//!
+//! Kept as one Secret a namespace in the operator's own namespace (the copies of prior pod templates hold
+//! environment values, so a ConfigMap would show them to whoever reads configuration). Written by the leader,
+//! watched by every gate.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Label of the Secrets that hold facts; its value is the enrolled namespace.
+pub const FACTS_LABEL: &str = "permits.dev/facts-of";
+/// Label of the ConfigMaps that hold template revisions; its value is the template's name.
+pub const REVISION_LABEL: &str = "permits.dev/template";
+/// The key under which both keep their JSON.
+pub const DATA_KEY: &str = "data.json";
+
+/// Facts by workload and permit. Keys of `baselines` and of `Armed::targets` are `Deployment/NAME`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Facts {
+    /// The last spec of each workload that was permitted and validated, or stood there at enrolment.
+    pub baselines: BTreeMap<String, Baseline>,
+    /// What each issued permit could be rolled back to, by the permit's UID.
+    pub armed: BTreeMap<String, Armed>,
+}
+
+/// The identity of an accepted spec.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Baseline {
+    /// Digest of the spec without replicas.
+    pub spec_digest: String,
+    /// Digest of the pod template.
+    pub template_digest: String,
+    /// UID of the permit that brought it, empty if it stood there at enrolment.
+    #[serde(default)]
+    pub permit_uid: String,
+}
+
+/// What was there before an issued permit's change, recorded before any change can be admitted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Armed {
+    /// Name of the permit.
+    pub permit: String,
+    /// The prior state of each target.
+    pub targets: BTreeMap<String, Prior>,
+}
+
+/// The prior state of one target. An absent workload has an empty `uid`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prior {
+    /// UID of the workload, empty if there was none.
+    pub uid: String,
+    /// Digest of the spec without replicas, empty if there was none.
+    pub spec_digest: String,
+    /// Digest of the pod template, empty if there was none.
+    pub template_digest: String,
+    /// The whole spec, for the difference and for the rollback.
+    #[serde(default)]
+    pub spec: Value,
+    /// Names of checks that already breached before the change (`decisions.md` 26).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaching: Vec<String>,
+}
+
+/// The name of the Secret that holds the facts of a namespace.
+pub fn facts_name(namespace: &str) -> String {
+    format!("permit-facts-{namespace}")
+}
+
+/// The name of the ConfigMap that holds one revision of a template.
+pub fn revision_name(digest: &str) -> String {
+    let hex = digest.trim_start_matches("sha256:");
+    format!("permit-template-{}", hex.get(..40).unwrap_or(hex))
+}

@@ -1,0 +1,217 @@
+//! The closed vocabularies shared by wire and domain: one spelling each, everywhere.
+//!
+//! Words only; what follows from a word is decided in `domain`.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Declares a closed vocabulary: an enum with its wire spelling, `ALL`, and `Display`.
+macro_rules! vocabulary {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum $name { $($(#[$vmeta])* $variant),+ }
+
+        impl $name {
+            /// Every word of this vocabulary, in its declared order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word as it is written on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant)),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+vocabulary! {
+    /// Where a permit stands in its life (`domain.md`, section 2).
+    Phase {
+        /// Accepted by the API server, not yet checked.
+        Requested,
+        /// Template resolved, digest computed, approvers known.
+        InReview,
+        /// An approver asked for changes.
+        ChangesRequested,
+        /// Quorum met at this digest.
+        Approved,
+        /// Issued: a matching change is admitted inside the window.
+        Issued,
+        /// A covered change was stored; its rollout runs.
+        Executing,
+        /// The rollout is complete; the guard watches.
+        Validating,
+        /// The soak passed.
+        Closed,
+        /// It can never proceed, or an approver said no.
+        Rejected,
+        /// A window closed.
+        Expired,
+        /// Its power was ended by a person or the guard.
+        Revoked,
+        /// The requester ended it.
+        Cancelled,
+    }
+}
+
+impl Phase {
+    /// Whether nothing ever leads out of this phase.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Closed | Self::Rejected | Self::Expired | Self::Revoked | Self::Cancelled)
+    }
+
+    /// Whether a change under this permit is live: its target is busy for every other permit.
+    pub const fn is_running(self) -> bool {
+        matches!(self, Self::Executing | Self::Validating)
+    }
+}
+
+vocabulary! {
+    /// How a permit ended.
+    Outcome {
+        /// The change was made and validated.
+        Succeeded,
+        /// The change was undone and the workload is stable again.
+        RolledBack,
+        /// The change could not be undone.
+        RollbackFailed,
+        /// The change was made and its permit ended without undoing it.
+        Failed,
+        /// Nothing was changed.
+        Unused,
+    }
+}
+
+vocabulary! {
+    /// What an Approval object says (`decisions.md` 7).
+    Decision {
+        /// Yes, at this digest.
+        Approve,
+        /// No; ends the permit.
+        Reject,
+        /// Not like this: the requester edits the spec and review starts again.
+        RequestChanges,
+        /// Takes back one's own approval.
+        Withdraw,
+        /// The requester ends the permit.
+        Cancel,
+        /// Ends the permit's power, at any time before it is at rest.
+        Revoke,
+        /// Ends a hold of the guard.
+        Resume,
+    }
+}
+
+vocabulary! {
+    /// Why a permit was revoked. People use the first three; the others are machine findings.
+    RevocationReason {
+        /// An approver or the requester's side wants it ended.
+        ApproverRequest,
+        /// An incident elsewhere makes the change unwise.
+        Incident,
+        /// An emergency takes the target.
+        Emergency,
+        /// The change ran longer than its template allows.
+        TimeExceeded,
+        /// The error rate breached its limit.
+        SafetyViolation,
+        /// The latency breached its limit.
+        PerformanceDegradation,
+        /// More was changed than permitted.
+        ScopeExpansion,
+    }
+}
+
+impl RevocationReason {
+    /// Whether people may give this reason; the others belong to the operator.
+    pub const fn is_for_people(self) -> bool {
+        matches!(self, Self::ApproverRequest | Self::Incident | Self::Emergency)
+    }
+}
+
+vocabulary! {
+    /// What a change does to a workload, worked out from its difference (`domain.md`, section 4).
+    Operation {
+        /// Images, commands, arguments.
+        Deploy,
+        /// Environment, volumes, probes, resources, any other field of the spec.
+        Configure,
+        /// Replicas.
+        Scale,
+        /// Only the restart annotation of the pod template.
+        Restart,
+        /// Pauses the rollout.
+        Pause,
+        /// Leaves pause.
+        Resume,
+        /// Asks a controller to restore an old template.
+        Rollback,
+        /// A new workload.
+        Create,
+        /// The workload goes, or is handed to the garbage collector.
+        Delete,
+    }
+}
+
+vocabulary! {
+    /// The kinds of workload that are gated.
+    WorkloadKind {
+        /// `apps/v1` Deployment.
+        Deployment,
+    }
+}
+
+vocabulary! {
+    /// The class of a template.
+    TemplateClass {
+        /// The ordinary way, by level.
+        Standard,
+        /// An incident: one hour, reviewed afterwards.
+        Emergency,
+    }
+}
+
+vocabulary! {
+    /// How far one approval reaches.
+    Grant {
+        /// No human approval; the permit of record follows the change.
+        Automatic,
+        /// Every change has its own permit, naming the exact outcome.
+        EachChange,
+    }
+}
+
+vocabulary! {
+    /// How strictly a namespace is gated.
+    GateMode {
+        /// Denials deny.
+        Enforce,
+        /// Denials are warnings.
+        Warn,
+        /// Denials are recorded.
+        Audit,
+        /// Not gated.
+        Off,
+    }
+}
+
+impl GateMode {
+    /// The mode that a namespace's label asks for; an unknown word is the strictest (fail secure).
+    pub fn of_label(label: Option<&str>, default: Self) -> Self {
+        match label {
+            None | Some("") => default,
+            Some("warn") => Self::Warn,
+            Some("audit") => Self::Audit,
+            Some("off") => Self::Off,
+            Some(_) => Self::Enforce,
+        }
+    }
+}
