@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::vocabulary::{Outcome, Phase};
 
 /// Label of the Secrets that hold facts; its value is the enrolled namespace.
 pub const FACTS_LABEL: &str = "permits.dev/facts-of";
@@ -22,8 +25,23 @@ pub const DATA_KEY: &str = "data.json";
 pub struct Facts {
     /// The last spec of each workload that was permitted and validated, or stood there at enrolment.
     pub baselines: BTreeMap<String, Baseline>,
-    /// What each issued permit could be rolled back to, by the permit's UID.
+    /// What each issued permit could be rolled back to, by the permit's UID. Without an entry here nothing is admitted.
     pub armed: BTreeMap<String, Armed>,
+    /// Permits that have come to rest, by UID: no forged status brings one of them back.
+    pub spent: BTreeMap<String, Spent>,
+}
+
+/// How a permit ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spent {
+    /// Name of the permit.
+    pub permit: String,
+    /// The terminal phase.
+    pub phase: Phase,
+    /// The outcome, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 }
 
 /// The identity of an accepted spec.
@@ -45,6 +63,13 @@ pub struct Baseline {
 pub struct Armed {
     /// Name of the permit.
     pub permit: String,
+    /// Digest that was issued: an edit of the spec disarms.
+    pub digest: String,
+    /// When it was issued, by the leader's clock; the execution window counts from here.
+    pub issued_time: Option<Time>,
+    /// When a covered change was first seen stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_time: Option<Time>,
     /// The prior state of each target.
     pub targets: BTreeMap<String, Prior>,
 }

@@ -174,9 +174,6 @@ pub struct PermitStatus {
     /// Digest of the template revision that governs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_digest: Option<String>,
-    /// When review began; the approval window counts from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub review_started_time: Option<Time>,
     /// When the permit was issued; the execution window counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_time: Option<Time>,
@@ -193,6 +190,10 @@ pub struct PermitStatus {
     /// Why the permit was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation: Option<RevocationStatus>,
+    /// The last decision, rule by rule: what `kubectl permit explain` prints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub trace: Vec<TraceLine>,
     /// Printable strings for `kubectl get`.
     #[serde(default)]
     pub summary: Summary,
@@ -248,6 +249,18 @@ pub struct Execution {
     /// How long the checks have been healthy, in seconds; the soak ends when it reaches the template's length.
     #[serde(default)]
     pub healthy_seconds: i64,
+}
+
+/// One step of a decision.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraceLine {
+    /// The rule. Example: `approvals`.
+    pub rule: String,
+    /// `Pass`, `Fail`, `Wait` or `Skip`.
+    pub verdict: String,
+    /// The fact that it rests on.
+    pub because: String,
 }
 
 /// The last verdict of one check.
