@@ -67,9 +67,6 @@ pub struct Armed {
     pub digest: String,
     /// When it was issued, by the leader's clock; the execution window counts from here.
     pub issued_time: Option<Time>,
-    /// When a covered change was first seen stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_time: Option<Time>,
     /// The prior state of each target.
     pub targets: BTreeMap<String, Prior>,
 }
@@ -84,9 +81,9 @@ pub struct Prior {
     pub spec_digest: String,
     /// Digest of the pod template, empty if there was none.
     pub template_digest: String,
-    /// The whole spec, for the difference and for the rollback.
+    /// The workload itself (kind, name, spec), for the difference and for the rollback; null if there was none.
     #[serde(default)]
-    pub spec: Value,
+    pub object: Value,
     /// Names of checks that already breached before the change (`decisions.md` 26).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breaching: Vec<String>,

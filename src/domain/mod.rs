@@ -3,8 +3,27 @@
 //! No async, no client, no clock, no environment, no log. `decide` judges a permit, `gate` judges a change to a
 //! workload; both answer with a trace. Everything they may see is in their input.
 
+pub mod aftermath;
+mod announce;
+pub mod applied;
+mod arming;
 pub mod audit;
 pub mod breach;
 pub mod canonical;
 pub mod change;
+mod conditions;
+pub mod decide;
+pub mod effect;
+pub mod lifecycle;
+pub mod parse;
+pub mod quantity;
 pub mod query;
+pub mod quorum;
+pub mod report;
+pub mod request;
+pub mod rollout;
+pub mod scope;
+pub mod standing;
+pub mod template;
+pub mod trace;
+pub mod world;

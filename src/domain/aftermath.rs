@@ -1,0 +1,183 @@
+//! Aftermath: what a permit at rest still owes: the undoing of its change, and the settling of the facts.
+//!
+//! Derived each time from what is live and what was put on record, so that a crash at any point repeats nothing.
+
+use super::applied::{Applied, applied, is_restored};
+use super::canonical::{spec_digest, template_digest};
+use super::decide::Walk;
+use super::effect::Effect;
+use super::rollout::Rollout;
+use super::world::TargetFact;
+use crate::api::facts::{Baseline, Prior, Spent};
+use crate::api::template::OnRevoke;
+use crate::api::vocabulary::{Outcome, Phase};
+
+/// How often a refused rollback is tried before it counts as failed.
+pub const MOST_REFUSALS: u32 = 5;
+
+/// What is left to do, and how far the undoing is.
+#[derive(Clone, Debug, Default)]
+pub struct Aftermath {
+    /// What to do once the status is written.
+    pub effects: Vec<Effect>,
+    /// How it ended, once that is known.
+    pub outcome: Option<Outcome>,
+    /// Where the undoing stands, in one word of `status.revocation.rollback`.
+    pub undoing: Option<Undoing>,
+}
+
+/// Where the undoing of a revoked change stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undoing {
+    /// Nothing had been changed.
+    NotNeeded,
+    /// A rollback has to be written.
+    Pending,
+    /// It is written; the workload is not yet stable.
+    Accepted,
+    /// The workload is stable on its former template.
+    Done,
+    /// It cannot be written. Says why.
+    Failed(String),
+    /// A person decides. Says why.
+    Held(String),
+    /// A newer permitted change took its place.
+    Superseded,
+}
+
+impl Undoing {
+    /// The word in status.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotNeeded => "NotNeeded",
+            Self::Pending => "Pending",
+            Self::Accepted => "Accepted",
+            Self::Done => "Done",
+            Self::Failed(_) => "Failed",
+            Self::Held(_) => "Held",
+            Self::Superseded => "Superseded",
+        }
+    }
+
+    /// The worse of two: what still has to happen outranks what has happened.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::NotNeeded => 0,
+            Self::Done => 1,
+            Self::Superseded => 2,
+            Self::Held(_) => 3,
+            Self::Failed(_) => 4,
+            Self::Accepted => 5,
+            Self::Pending => 6,
+        }
+    }
+
+    const fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::NotNeeded => Some(Outcome::Unused),
+            Self::Done => Some(Outcome::RolledBack),
+            Self::Failed(_) => Some(Outcome::RollbackFailed),
+            Self::Held(_) | Self::Superseded => Some(Outcome::Failed),
+            Self::Pending | Self::Accepted => None,
+        }
+    }
+}
+
+/// What a permit in its phase still owes.
+pub(super) fn aftermath(walk: &Walk<'_>) -> Aftermath {
+    if !walk.phase.is_terminal() {
+        return Aftermath::default();
+    }
+    let mut rest = Aftermath::default();
+    match walk.phase {
+        Phase::Closed => rest.outcome = Some(Outcome::Succeeded),
+        Phase::Revoked => undo(walk, &mut rest),
+        _ => rest.outcome = Some(Outcome::Unused),
+    }
+    // What is settled already keeps its outcome; the facts, not the status, remember it.
+    if let Some(spent) = &walk.world.spent {
+        rest.outcome = spent.outcome.or(rest.outcome);
+    } else if let Some(outcome) = rest.outcome {
+        rest.effects.push(Effect::Settle {
+            spent: Spent { permit: walk.world.request.name.clone(), phase: walk.phase, outcome: Some(outcome) },
+            baselines: if walk.phase == Phase::Closed { earned(walk) } else { Vec::new() },
+        });
+    }
+    rest
+}
+
+/// Undoes the targets of a revoked permit in reverse order.
+fn undo(walk: &Walk<'_>, rest: &mut Aftermath) {
+    let mut worst = Undoing::NotNeeded;
+    for fact in walk.world.targets.iter().rev() {
+        let Some(prior) = fact.prior(walk.armed.as_ref()) else { continue };
+        let state = undoing(walk, fact, prior);
+        match &state {
+            Undoing::Pending => rest.effects.push(Effect::RollBack { target: fact.key() }),
+            Undoing::Held(_) if is_rolling(fact) => rest.effects.push(Effect::Pause { target: fact.key() }),
+            _ => {}
+        }
+        if state.rank() > worst.rank() {
+            worst = state;
+        }
+    }
+    rest.outcome = worst.outcome();
+    rest.undoing = Some(worst);
+}
+
+fn is_rolling(fact: &TargetFact) -> bool {
+    fact.live.as_ref().is_some_and(|l| matches!(l.rollout, Rollout::Progressing(_) | Rollout::Stuck(_)))
+}
+
+fn undoing(walk: &Walk<'_>, fact: &TargetFact, prior: &Prior) -> Undoing {
+    let refused = walk.world.refused_rollbacks.get(&fact.key()).copied().unwrap_or(0);
+    let Some(live) = &fact.live else {
+        return if prior.uid.is_empty() { Undoing::NotNeeded } else { Undoing::Failed("the workload is gone".into()) };
+    };
+    if is_restored(fact, prior) {
+        let started = walk.world.recorded.execution.is_some();
+        return match (&live.rollout, started) {
+            (_, false) => Undoing::NotNeeded,
+            (Rollout::Complete | Rollout::Paused, true) => Undoing::Done,
+            (Rollout::Progressing(_), true) => Undoing::Accepted,
+            (Rollout::Stuck(why), true) => Undoing::Failed(format!("the former template does not come up: {why}")),
+        };
+    }
+    match applied(fact, prior) {
+        Applied::Unchanged => Undoing::NotNeeded,
+        // Something newer that another permit admitted: a person's change wins over a pending rollback.
+        Applied::Foreign(_) if fact.busy_with.is_some() => Undoing::Superseded,
+        Applied::Covered | Applied::Foreign(_) if prior.uid.is_empty() => {
+            Undoing::Held("there was no workload before, so there is no template to return to".into())
+        }
+        Applied::Covered | Applied::Foreign(_) if prior.uid != live.uid => {
+            Undoing::Failed("the workload was made anew since; it is not the one on record".into())
+        }
+        Applied::Covered | Applied::Foreign(_) if holds(walk) => {
+            Undoing::Held("the template says that a person decides".into())
+        }
+        Applied::Covered | Applied::Foreign(_) if refused >= MOST_REFUSALS => {
+            Undoing::Failed(format!("the rollback was refused {refused} times"))
+        }
+        Applied::Covered | Applied::Foreign(_) => Undoing::Pending,
+    }
+}
+
+fn holds(walk: &Walk<'_>) -> bool {
+    walk.template.is_none_or(|t| t.on_revoke == OnRevoke::Hold)
+}
+
+/// The baselines that a validated change earns.
+fn earned(walk: &Walk<'_>) -> Vec<(String, Option<Baseline>)> {
+    let one = |fact: &TargetFact| {
+        let baseline = fact.live.as_ref().and_then(|live| {
+            Some(Baseline {
+                spec_digest: spec_digest(&live.object)?.to_string(),
+                template_digest: template_digest(&live.object)?.to_string(),
+                permit_uid: walk.world.request.uid.clone(),
+            })
+        });
+        (fact.key(), baseline)
+    };
+    walk.world.targets.iter().map(one).collect()
+}

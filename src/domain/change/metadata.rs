@@ -1,0 +1,150 @@
+//! Metadata that changes what runs although the spec is equal.
+//!
+//! Two fields do: an annotation that makes the deployment controller restore an old template, and an owner, because
+//! the garbage collector deletes what belongs to something dead. All other metadata is no change; a deletion
+//! timestamp in particular excuses nothing. Does not know whether an owner lives.
+
+use serde_json::Value;
+
+use super::FieldChange;
+use super::path::{FieldPath, Segment};
+use crate::api::vocabulary::Operation;
+
+/// Still obeyed by the deployment controller: it writes the named revision's template into the Deployment.
+const ROLLBACK: &str = "deprecated.deployment.rollback.to";
+
+/// The demand to restore an old template, if the new object carries one that the old did not.
+pub(super) fn rollback_demand(old: Option<&Value>, new: &Value) -> Option<FieldChange> {
+    let annotation = |object: &Value| {
+        object
+            .get("metadata")?
+            .get("annotations")?
+            .get(ROLLBACK)
+            .cloned()
+    };
+    let before = old.and_then(annotation);
+    let demand = annotation(new).filter(|value| !value.is_null() && *value != "")?;
+    (before.as_ref() != Some(&demand)).then(|| FieldChange {
+        path: FieldPath::of_keys(&["metadata", "annotations", ROLLBACK]),
+        old: before,
+        new: Some(demand),
+        operation: Operation::Rollback,
+    })
+}
+
+/// Every owner that the old object did not have. To a dead owner's dependants the garbage collector is a `Delete`.
+pub(super) fn added_owners<'a>(
+    old: &'a Value,
+    new: &'a Value,
+) -> impl Iterator<Item = FieldChange> + 'a {
+    owners(new)
+        .enumerate()
+        .filter(|(_, owner)| !owners(old).any(|known| is_same_owner(known, owner)))
+        .map(|(at, owner)| FieldChange {
+            path: FieldPath::of_keys(&["metadata", "ownerReferences"]).then(Segment::Index(at)),
+            old: None,
+            new: Some(owner.clone()),
+            operation: Operation::Delete,
+        })
+}
+
+fn owners(object: &Value) -> impl Iterator<Item = &Value> {
+    let list = object
+        .get("metadata")
+        .and_then(|metadata| metadata.get("ownerReferences"));
+    list.and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The collector looks an owner up by version, kind and name and then compares the uid: with any of the four another
+/// one, the owner can be a dead one.
+fn is_same_owner(one: &Value, other: &Value) -> bool {
+    ["uid", "name", "kind", "apiVersion"]
+        .into_iter()
+        .all(|key| one.get(key) == other.get(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn annotated(value: &Value) -> Value {
+        json!({"metadata": {"annotations": {ROLLBACK: value}}})
+    }
+
+    fn owned(owners: &Value) -> Value {
+        json!({"metadata": {"ownerReferences": owners}})
+    }
+
+    #[test]
+    fn t53_a_new_rollback_annotation_is_a_rollback() {
+        let plain = json!({"metadata": {}});
+        for (old, new) in [
+            (&plain, "3"),
+            (&annotated(&json!("2")), "3"),
+            (&annotated(&json!("")), "0"),
+        ] {
+            let found = rollback_demand(Some(old), &annotated(&json!(new)));
+            assert_eq!(
+                found.map(|found| found.operation),
+                Some(Operation::Rollback),
+                "{old} -> {new}"
+            );
+        }
+        assert!(rollback_demand(None, &annotated(&json!("3"))).is_some());
+    }
+
+    #[test]
+    fn t53_the_same_or_a_removed_rollback_annotation_is_no_change() {
+        let three = annotated(&json!("3"));
+        assert_eq!(rollback_demand(Some(&three), &three), None);
+        assert_eq!(rollback_demand(Some(&three), &annotated(&json!(""))), None);
+        assert_eq!(rollback_demand(Some(&three), &json!({})), None);
+    }
+
+    #[test]
+    fn t54_an_added_owner_is_a_delete() {
+        let one = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "1"});
+        let two = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "2"});
+        let found: Vec<_> =
+            added_owners(&owned(&json!([one])), &owned(&json!([one, two]))).collect();
+        assert_eq!(
+            found
+                .iter()
+                .map(|found| found.operation)
+                .collect::<Vec<_>>(),
+            [Operation::Delete]
+        );
+        assert_eq!(
+            found.first().map(|found| found.path.to_string()).as_deref(),
+            Some("metadata.ownerReferences[1]")
+        );
+        assert_eq!(added_owners(&json!({}), &owned(&json!([one]))).count(), 1);
+    }
+
+    #[test]
+    fn t54_an_owner_of_known_uid_under_another_name_is_a_delete() {
+        let known = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "1"});
+        for key in ["name", "kind", "apiVersion"] {
+            let mut moved = known.clone();
+            moved[key] = json!("gone");
+            assert_eq!(
+                added_owners(&owned(&json!([known])), &owned(&json!([moved]))).count(),
+                1,
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn t54_a_kept_or_removed_owner_is_no_change() {
+        let one = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "1"});
+        let flagged = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "1", "controller": true});
+        assert_eq!(
+            added_owners(&owned(&json!([one])), &owned(&json!([flagged]))).count(),
+            0
+        );
+        assert_eq!(added_owners(&owned(&json!([one])), &json!({})).count(), 0);
+    }
+}

@@ -1,0 +1,236 @@
+//! Report: what the status says of a decision: phase, conditions, summary, checks.
+//!
+//! For people and programs that wait; nothing ever takes an allow from it.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+use super::aftermath::{Aftermath, Undoing};
+use super::conditions::conditions;
+use super::decide::Walk;
+use super::standing::{Window, stamp};
+use super::world::Due;
+use crate::api::condition::merge;
+use crate::api::permit::{CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target};
+use crate::api::vocabulary::{Decision, Phase, RevocationReason};
+
+/// How often a live change is looked at while its checks are asked.
+const LIVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon something that could not be asked is asked again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The hold that the guard asks for and no person has ended: since when, and why.
+pub(super) fn held(walk: &Walk<'_>) -> Option<(Option<Timestamp>, String)> {
+    if !walk.phase.is_running() {
+        return None;
+    }
+    let check = walk.world.checks.iter().find(|c| c.due == Due::Hold)?;
+    let since = walk.world.recorded.conditions.iter().find(|c| c.type_ == "Held" && c.status == "True");
+    let since = since.map(|c| c.last_transition_time.0);
+    let ended = since.is_some_and(|since| {
+        walk.world.ballots.iter().any(|b| b.decision == Decision::Resume && b.rights.role == Some(true) && b.cast >= since)
+    });
+    (!ended).then(|| (since, format!("{}: {}", check.name, check.because)))
+}
+
+/// The status to write.
+pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
+    let world = walk.world;
+    let issued = walk.armed.as_ref().and_then(|a| a.issued_time.clone()).or_else(|| world.recorded.issued_time.clone());
+    let window = window(walk);
+    PermitStatus {
+        phase: Some(walk.phase),
+        outcome: rest.outcome,
+        observed_generation: world.generation,
+        digest: Some(walk.digest.clone()).filter(|d| !d.is_empty()),
+        template_digest: world.revision.as_ref().map(|r| r.digest.clone()),
+        issued_time: issued.map(whole),
+        expires_time: window.map(|w| whole(Time(w.closes))),
+        execution: execution(walk, rest),
+        checks: checks(walk),
+        revocation: revocation(walk, rest),
+        trace: walk.trace.lines(),
+        summary: summary(walk, rest, window),
+        conditions: merge(&world.recorded.conditions, &conditions(walk, rest), world.generation, world.now),
+    }
+}
+
+/// A time as it is stored: whole seconds, so that what is read back equals what was written.
+fn whole(time: Time) -> Time {
+    Time(Timestamp::from_second(time.0.as_second()).unwrap_or(time.0))
+}
+
+fn window(walk: &Walk<'_>) -> Option<Window> {
+    let issued = walk.armed.as_ref()?.issued_time.as_ref()?.0;
+    Some(Window::of(&walk.world.request, walk.template?, issued))
+}
+
+fn entered(walk: &Walk<'_>, phase: Phase) -> bool {
+    walk.transitions.iter().any(|t| t.to == phase)
+}
+
+fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
+    let now = || Some(whole(Time(walk.world.now)));
+    let mut execution = walk.world.recorded.execution.clone();
+    if entered(walk, Phase::Executing) {
+        execution = Some(Execution { started_time: now(), ..execution.unwrap_or_default() });
+    }
+    let mut execution = execution?;
+    if entered(walk, Phase::Validating) && execution.rolled_out_time.is_none() {
+        execution.rolled_out_time = now();
+    }
+    if let Some(admitted) = walk.world.admitted.as_ref().filter(|_| execution.executor.is_none()) {
+        execution.executor = Some(admitted.username.clone());
+        execution.decision_id = Some(admitted.decision_id.clone());
+    }
+    if execution.finished_time.is_none() && rest.outcome.is_some() {
+        execution.finished_time = now();
+    }
+    // Once a minute is enough to survive a restart; each second would be a write each second.
+    let healthy = i64::try_from(walk.world.healthy_for.as_secs()).unwrap_or(i64::MAX);
+    if walk.phase == Phase::Validating {
+        execution.healthy_seconds = execution.healthy_seconds.max(healthy - healthy % 60);
+    } else if walk.phase == Phase::Closed {
+        execution.healthy_seconds = execution.healthy_seconds.max(healthy);
+    }
+    Some(execution)
+}
+
+/// The checks in status: rewritten only where a verdict changed, so that a poll is not a write.
+fn checks(walk: &Walk<'_>) -> Vec<CheckStatus> {
+    let recorded = &walk.world.recorded.checks;
+    if walk.world.checks.is_empty() {
+        return recorded.clone();
+    }
+    let at_rest = walk.phase.is_terminal();
+    walk.world
+        .checks
+        .iter()
+        .map(|check| {
+            let verdict = format!("{:?}", check.verdict);
+            let before = recorded.iter().find(|r| r.name == check.name && r.target == check.target);
+            if let Some(before) = before.filter(|b| b.verdict == verdict && !at_rest) {
+                return before.clone();
+            }
+            CheckStatus {
+                name: check.name.clone(),
+                target: check.target.clone(),
+                verdict,
+                reason: check.because.clone(),
+                value: check.value.clone(),
+                limit: check.limit.clone(),
+                time: Some(whole(Time(walk.world.now))),
+            }
+        })
+        .collect()
+}
+
+fn revocation(walk: &Walk<'_>, rest: &Aftermath) -> Option<RevocationStatus> {
+    if walk.phase != Phase::Revoked {
+        return None;
+    }
+    let undoing = rest.undoing.as_ref().map_or("Done", Undoing::as_str).to_owned();
+    if let Some(mut recorded) = walk.world.recorded.revocation.clone() {
+        recorded.rollback = if walk.world.spent.is_some() { recorded.rollback } else { undoing };
+        return Some(recorded);
+    }
+    let step = walk.transitions.iter().find(|t| t.to == Phase::Revoked);
+    let object = walk.world.ballots.iter().find(|b| b.decision == Decision::Revoke);
+    let word = step.map_or("", |s| s.reason);
+    Some(RevocationStatus {
+        reason: *RevocationReason::ALL.iter().find(|r| r.as_str() == word).unwrap_or(&RevocationReason::ApproverRequest),
+        approval: object.map_or_else(|| revocation_name(&walk.world.request.name), |b| b.approval.clone()),
+        message: step.map(|s| s.because.clone()).unwrap_or_default(),
+        rollback: undoing,
+    })
+}
+
+/// The fixed name of the operator's own revocation of a permit, so that it is created once.
+pub fn revocation_name(permit: &str) -> String {
+    // A name has at most 253 characters; what is cut here is unique by the permit's own uniqueness elsewhere.
+    let stem = permit.get(..230).unwrap_or(permit);
+    format!("{stem}.operator-revoke")
+}
+
+fn summary(walk: &Walk<'_>, rest: &Aftermath, window: Option<Window>) -> Summary {
+    let spec = &walk.world.request.spec;
+    let approvals = match walk.template {
+        Some(t) if t.is_automatic() => "auto".to_owned(),
+        Some(t) => format!("{}/{}", walk.tally.counted.len(), t.needed()),
+        None => "-".to_owned(),
+    };
+    let open = !walk.phase.is_terminal();
+    Summary {
+        target: spec.targets.iter().map(|t| format!("deploy/{}", t.name)).collect::<Vec<_>>().join(","),
+        approvals: if open || walk.world.recorded.summary.approvals.is_empty() {
+            approvals
+        } else {
+            walk.world.recorded.summary.approvals.clone()
+        },
+        change: spec.targets.iter().map(told_target).collect::<Vec<_>>().join("; "),
+        level: walk.template.map_or_else(|| "-".to_owned(), |t| t.level.to_string()),
+        expires: window.filter(|_| open).map_or_else(|| "-".to_owned(), |w| stamp(w.closes)),
+        message: message(walk, rest),
+    }
+}
+
+/// What a target may become, in short.
+pub fn told_target(target: &Target) -> String {
+    let mut parts: Vec<_> = target.images.iter().map(|(c, i)| format!("{c}={i}")).collect();
+    parts.extend(target.pod_template_digest.as_deref().map(|d| format!("template {}", super::standing::short(d))));
+    parts.extend(target.operations.iter().map(ToString::to_string));
+    parts.join(",")
+}
+
+/// The most telling sentence about the permit now.
+pub(super) fn message(walk: &Walk<'_>, rest: &Aftermath) -> String {
+    if let Some(undoing) = rest.undoing.as_ref().filter(|_| walk.world.spent.is_none()) {
+        let cause = walk.transitions.last().map(|t| t.because.clone());
+        let cause = cause.or_else(|| walk.world.recorded.revocation.as_ref().map(|r| r.message.clone())).unwrap_or_default();
+        return match undoing {
+            Undoing::NotNeeded => cause,
+            Undoing::Pending => format!("{cause}; rolling back"),
+            Undoing::Accepted => format!("{cause}; rollback accepted, waiting until the workload is stable"),
+            Undoing::Done => format!("{cause}; the former template is back"),
+            Undoing::Failed(why) => format!("{cause}; the rollback failed: {why}"),
+            Undoing::Held(why) => format!("{cause}; not rolled back: {why}"),
+            Undoing::Superseded => format!("{cause}; a newer permitted change took its place"),
+        };
+    }
+    match (&walk.waiting, walk.transitions.last()) {
+        // While it soaks the seconds would be a write each; the tree of `kubectl permit get` shows them.
+        (Some(("Soaking", _)), _) => "the change is rolled out; the guard watches".into(),
+        (Some((_, why)), _) => why.clone(),
+        (None, Some(step)) => step.because.clone(),
+        (None, None) => walk.world.recorded.summary.message.clone(),
+    }
+}
+
+/// When to look again though nothing changes.
+pub(super) fn revisit(walk: &Walk<'_>, rest: &Aftermath) -> Option<Duration> {
+    let until = |at: Timestamp| {
+        let left = Duration::try_from(at.duration_since(walk.world.now)).unwrap_or_default();
+        // A timer that fires early would find nothing due.
+        left + Duration::from_millis(50)
+    };
+    if matches!(rest.undoing, Some(Undoing::Pending | Undoing::Accepted)) && rest.outcome.is_none() {
+        return Some(LIVE_INTERVAL);
+    }
+    let waits_for_machine = matches!(walk.waiting, Some(("LedgerNotWritable" | "AccessUnknown", _)));
+    match walk.phase {
+        _ if walk.phase.is_terminal() => None,
+        _ if waits_for_machine => Some(RETRY_INTERVAL),
+        Phase::Executing | Phase::Validating => Some(LIVE_INTERVAL),
+        Phase::Issued => {
+            let window = window(walk)?;
+            Some(until(if walk.world.now < window.opens { window.opens } else { window.closes }))
+        }
+        _ => {
+            let template = walk.template?;
+            let closes = walk.world.request.created.checked_add(template.approval_window).unwrap_or(Timestamp::MAX);
+            Some(until(walk.world.request.latest_start.map_or(closes, |l| l.min(closes))))
+        }
+    }
+}
