@@ -24,8 +24,17 @@ use super::vocabulary::{Decision, RevocationReason};
     printcolumn(name = "Decision", type_ = "string", json_path = ".spec.decision"),
     printcolumn(name = "Role", type_ = "string", json_path = ".spec.role"),
     printcolumn(name = "By", type_ = "string", json_path = ".spec.approver.username"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Reasoning", type_ = "string", json_path = ".spec.reasoning", priority = 1)
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Reasoning",
+        type_ = "string",
+        json_path = ".spec.reasoning",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.decision == 'Revoke' ? has(self.reason) : !has(self.reason)").message("reason stands beside Revoke and only there: ApproverRequest, Incident or Emergency").field_path(".reason"))]
@@ -38,7 +47,10 @@ pub struct ApprovalSpec {
     /// The role that the decider acts in; they need the verb `approve` (for Revoke: `revoke`) on `permits/ROLE`.
     /// Example: `tech-lead`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub role: Option<String>,
     /// Why, in words. Always required. Example: `load test attached, rollback rehearsed`.
     #[schemars(length(min = 1, max = 2048))]

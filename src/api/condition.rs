@@ -64,7 +64,12 @@ pub struct ConditionValue {
 /// Merges `wanted` into `old`: `lastTransitionTime` moves only with the status, `observedGeneration` always.
 ///
 /// `kubectl wait` compares the `observedGeneration` inside a condition first (`decisions.md` 54).
-pub fn merge(old: &[Condition], wanted: &[ConditionValue], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+pub fn merge(
+    old: &[Condition],
+    wanted: &[ConditionValue],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
     wanted
         .iter()
         .map(|value| {
@@ -74,7 +79,9 @@ pub fn merge(old: &[Condition], wanted: &[ConditionValue], generation: Option<i6
                 None => "Unknown",
             };
             let before = old.iter().find(|c| c.type_ == value.type_.as_str());
-            let since = before.filter(|c| c.status == status).map_or(Time(now), |c| c.last_transition_time.clone());
+            let since = before
+                .filter(|c| c.status == status)
+                .map_or(Time(now), |c| c.last_transition_time.clone());
             Condition {
                 type_: value.type_.as_str().into(),
                 status: status.into(),

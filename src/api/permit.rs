@@ -24,17 +24,58 @@ use super::vocabulary::{Operation, Outcome, Phase, RevocationReason, WorkloadKin
     shortname = "pmt",
     category = "permitting",
     selectable = ".spec.template",
-    printcolumn(name = "Target", type_ = "string", json_path = ".status.summary.target"),
+    printcolumn(
+        name = "Target",
+        type_ = "string",
+        json_path = ".status.summary.target"
+    ),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Outcome", type_ = "string", json_path = ".status.outcome"),
-    printcolumn(name = "Approvals", type_ = "string", json_path = ".status.summary.approvals"),
-    printcolumn(name = "Expires", type_ = "string", json_path = ".status.summary.expires"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Level", type_ = "string", json_path = ".status.summary.level", priority = 1),
-    printcolumn(name = "Requester", type_ = "string", json_path = ".spec.requestedBy.username", priority = 1),
-    printcolumn(name = "Template", type_ = "string", json_path = ".spec.template", priority = 1),
-    printcolumn(name = "Change", type_ = "string", json_path = ".status.summary.change", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.summary.message", priority = 1)
+    printcolumn(
+        name = "Approvals",
+        type_ = "string",
+        json_path = ".status.summary.approvals"
+    ),
+    printcolumn(
+        name = "Expires",
+        type_ = "string",
+        json_path = ".status.summary.expires"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Level",
+        type_ = "string",
+        json_path = ".status.summary.level",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Requester",
+        type_ = "string",
+        json_path = ".spec.requestedBy.username",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Template",
+        type_ = "string",
+        json_path = ".spec.template",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Change",
+        type_ = "string",
+        json_path = ".status.summary.change",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.summary.message",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.schedule) || !has(self.schedule.earliestStart) || !has(self.schedule.latestStart) || self.schedule.earliestStart < self.schedule.latestStart").message("the window ends before it starts: latestStart must be after earliestStart").field_path(".schedule.latestStart"))]
@@ -62,7 +103,10 @@ pub struct PermitSpec {
     /// Identity of this request, a ULID. Written by `kubectl permit`, stamped where it is missing, never changed.
     /// Example: `01JD8T6V0W6Z3YB1X2K3M4N5P6`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 26, max = 26), regex(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"))]
+    #[schemars(
+        length(min = 26, max = 26),
+        regex(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$")
+    )]
     pub request_id: Option<String>,
     /// The workloads that may change, each with the outcome that is permitted. At least one, at most 16.
     #[schemars(length(min = 1, max = 16))]
@@ -89,7 +133,10 @@ pub struct Target {
     #[serde(default = "deployment")]
     pub kind: WorkloadKind,
     /// Name of the workload. Example: `checkout`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Namespace of the workload. It must be the permit's own, which is also the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -22,9 +22,22 @@ use super::vocabulary::{Grant, Operation, TemplateClass};
     printcolumn(name = "Level", type_ = "integer", json_path = ".spec.level"),
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.class"),
     printcolumn(name = "Grant", type_ = "string", json_path = ".spec.grant"),
-    printcolumn(name = "Window", type_ = "string", json_path = ".spec.execution.window"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Description", type_ = "string", json_path = ".spec.description", priority = 1)
+    printcolumn(
+        name = "Window",
+        type_ = "string",
+        json_path = ".spec.execution.window"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Description",
+        type_ = "string",
+        json_path = ".spec.description",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.grant == 'Automatic' || size(self.approval.rules) > 0").message("a template that is not Automatic names who approves: approval.rules is empty").field_path(".approval.rules"))]
@@ -102,7 +115,11 @@ pub struct ApprovalRules {
 
 impl Default for ApprovalRules {
     fn default() -> Self {
-        Self { rules: Vec::new(), window: day(), signature: SignatureDemand::Optional }
+        Self {
+            rules: Vec::new(),
+            window: day(),
+            signature: SignatureDemand::Optional,
+        }
     }
 }
 
@@ -126,7 +143,13 @@ pub enum SignatureDemand {
 pub struct ApprovalRule {
     /// Roles, any of which counts. Who holds a role says RBAC: verb `approve` on `permits/ROLE`. At most 16.
     /// Example: `[security-lead, architecture-lead]`.
-    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
+    #[schemars(
+        length(min = 1, max = 16),
+        inner(
+            length(min = 1, max = 63),
+            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        )
+    )]
     pub roles: Vec<String>,
     /// How many distinct people are needed. Default: 1.
     #[serde(default = "one")]
@@ -157,7 +180,11 @@ pub struct ExecutionLimits {
 
 impl Default for ExecutionLimits {
     fn default() -> Self {
-        Self { window: two_hours(), max_duration: one_hour(), on_revoke: OnRevoke::RollBack }
+        Self {
+            window: two_hours(),
+            max_duration: one_hour(),
+            on_revoke: OnRevoke::RollBack,
+        }
     }
 }
 
@@ -195,7 +222,10 @@ pub struct Guard {
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { soak: five_minutes(), checks: Vec::new() }
+        Self {
+            soak: five_minutes(),
+            checks: Vec::new(),
+        }
     }
 }
 

@@ -65,7 +65,10 @@ vocabulary! {
 impl Phase {
     /// Whether nothing ever leads out of this phase.
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Closed | Self::Rejected | Self::Expired | Self::Revoked | Self::Cancelled)
+        matches!(
+            self,
+            Self::Closed | Self::Rejected | Self::Expired | Self::Revoked | Self::Cancelled
+        )
     }
 
     /// Whether a change under this permit is live: its target is busy for every other permit.
@@ -133,7 +136,10 @@ vocabulary! {
 impl RevocationReason {
     /// Whether people may give this reason; the others belong to the operator.
     pub const fn is_for_people(self) -> bool {
-        matches!(self, Self::ApproverRequest | Self::Incident | Self::Emergency)
+        matches!(
+            self,
+            Self::ApproverRequest | Self::Incident | Self::Emergency
+        )
     }
 }
 

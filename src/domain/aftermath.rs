@@ -99,8 +99,16 @@ pub(super) fn aftermath(walk: &Walk<'_>) -> Aftermath {
         rest.outcome = spent.outcome.or(rest.outcome);
     } else if let Some(outcome) = rest.outcome {
         rest.effects.push(Effect::Settle {
-            spent: Spent { permit: walk.world.request.name.clone(), phase: walk.phase, outcome: Some(outcome) },
-            baselines: if walk.phase == Phase::Closed { earned(walk) } else { Vec::new() },
+            spent: Spent {
+                permit: walk.world.request.name.clone(),
+                phase: walk.phase,
+                outcome: Some(outcome),
+            },
+            baselines: if walk.phase == Phase::Closed {
+                earned(walk)
+            } else {
+                Vec::new()
+            },
         });
     }
     rest
@@ -110,11 +118,15 @@ pub(super) fn aftermath(walk: &Walk<'_>) -> Aftermath {
 fn undo(walk: &Walk<'_>, rest: &mut Aftermath) {
     let mut worst = Undoing::NotNeeded;
     for fact in walk.world.targets.iter().rev() {
-        let Some(prior) = fact.prior(walk.armed.as_ref()) else { continue };
+        let Some(prior) = fact.prior(walk.armed.as_ref()) else {
+            continue;
+        };
         let state = undoing(walk, fact, prior);
         match &state {
             Undoing::Pending => rest.effects.push(Effect::RollBack { target: fact.key() }),
-            Undoing::Held(_) if is_rolling(fact) => rest.effects.push(Effect::Pause { target: fact.key() }),
+            Undoing::Held(_) if is_rolling(fact) => {
+                rest.effects.push(Effect::Pause { target: fact.key() })
+            }
             _ => {}
         }
         if state.rank() > worst.rank() {
@@ -126,13 +138,24 @@ fn undo(walk: &Walk<'_>, rest: &mut Aftermath) {
 }
 
 fn is_rolling(fact: &TargetFact) -> bool {
-    fact.live.as_ref().is_some_and(|l| matches!(l.rollout, Rollout::Progressing(_) | Rollout::Stuck(_)))
+    fact.live
+        .as_ref()
+        .is_some_and(|l| matches!(l.rollout, Rollout::Progressing(_) | Rollout::Stuck(_)))
 }
 
 fn undoing(walk: &Walk<'_>, fact: &TargetFact, prior: &Prior) -> Undoing {
-    let refused = walk.world.refused_rollbacks.get(&fact.key()).copied().unwrap_or(0);
+    let refused = walk
+        .world
+        .refused_rollbacks
+        .get(&fact.key())
+        .copied()
+        .unwrap_or(0);
     let Some(live) = &fact.live else {
-        return if prior.uid.is_empty() { Undoing::NotNeeded } else { Undoing::Failed("the workload is gone".into()) };
+        return if prior.uid.is_empty() {
+            Undoing::NotNeeded
+        } else {
+            Undoing::Failed("the workload is gone".into())
+        };
     };
     if is_restored(fact, prior) {
         let started = walk.world.recorded.execution.is_some();
@@ -140,16 +163,18 @@ fn undoing(walk: &Walk<'_>, fact: &TargetFact, prior: &Prior) -> Undoing {
             (_, false) => Undoing::NotNeeded,
             (Rollout::Complete | Rollout::Paused, true) => Undoing::Done,
             (Rollout::Progressing(_), true) => Undoing::Accepted,
-            (Rollout::Stuck(why), true) => Undoing::Failed(format!("the former template does not come up: {why}")),
+            (Rollout::Stuck(why), true) => {
+                Undoing::Failed(format!("the former template does not come up: {why}"))
+            }
         };
     }
     match applied(fact, prior) {
         Applied::Unchanged => Undoing::NotNeeded,
         // Something newer that another permit admitted: a person's change wins over a pending rollback.
         Applied::Foreign(_) if fact.busy_with.is_some() => Undoing::Superseded,
-        Applied::Covered | Applied::Foreign(_) if prior.uid.is_empty() => {
-            Undoing::Held("there was no workload before, so there is no template to return to".into())
-        }
+        Applied::Covered | Applied::Foreign(_) if prior.uid.is_empty() => Undoing::Held(
+            "there was no workload before, so there is no template to return to".into(),
+        ),
         Applied::Covered | Applied::Foreign(_) if prior.uid != live.uid => {
             Undoing::Failed("the workload was made anew since; it is not the one on record".into())
         }

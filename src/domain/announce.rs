@@ -10,7 +10,12 @@ use crate::api::vocabulary::{Phase, RevocationReason};
 /// The Events of one decision.
 pub(super) fn announcements(walk: &Walk<'_>, rest: &Aftermath) -> Vec<Announcement> {
     let mut all: Vec<_> = walk.transitions.iter().map(of_transition).collect();
-    let before = walk.world.recorded.revocation.as_ref().map(|r| r.rollback.as_str());
+    let before = walk
+        .world
+        .recorded
+        .revocation
+        .as_ref()
+        .map(|r| r.rollback.as_str());
     if let Some(undoing) = &rest.undoing
         && before != Some(undoing.as_str())
         && walk.world.spent.is_none()
@@ -21,7 +26,10 @@ pub(super) fn announcements(walk: &Walk<'_>, rest: &Aftermath) -> Vec<Announceme
 }
 
 fn of_transition(step: &Transition) -> Announcement {
-    let breach = [RevocationReason::SafetyViolation, RevocationReason::PerformanceDegradation];
+    let breach = [
+        RevocationReason::SafetyViolation,
+        RevocationReason::PerformanceDegradation,
+    ];
     let reason = match step.to {
         Phase::Requested => "PermitRequested",
         Phase::InReview => "ReviewStarted",
@@ -47,11 +55,24 @@ fn of_transition(step: &Transition) -> Announcement {
 
 fn of_undoing(undoing: &Undoing) -> Option<Announcement> {
     let (reason, note, warning) = match undoing {
-        Undoing::Pending => ("RollbackStarted", "restoring the former pod template".to_owned(), true),
-        Undoing::Done => ("RollbackCompleted", "the workload is stable on its former template".to_owned(), false),
+        Undoing::Pending => (
+            "RollbackStarted",
+            "restoring the former pod template".to_owned(),
+            true,
+        ),
+        Undoing::Done => (
+            "RollbackCompleted",
+            "the workload is stable on its former template".to_owned(),
+            false,
+        ),
         Undoing::Failed(why) => ("RollbackFailed", why.clone(), true),
         Undoing::Held(why) => ("PermitHeld", why.clone(), true),
         Undoing::NotNeeded | Undoing::Accepted | Undoing::Superseded => return None,
     };
-    Some(Announcement { reason, note, warning, on_targets: true })
+    Some(Announcement {
+        reason,
+        note,
+        warning,
+        on_targets: true,
+    })
 }

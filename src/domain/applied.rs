@@ -34,12 +34,21 @@ pub fn applied(fact: &TargetFact, prior: &Prior) -> Applied {
     if let Some(old) = old
         && prior.uid == live.uid
     {
-        let scales = fact.target.operations.contains(&Operation::Scale) && replicas(old) != replicas(&live.object);
+        let scales = fact.target.operations.contains(&Operation::Scale)
+            && replicas(old) != replicas(&live.object);
         if spec_digest(old) == spec_digest(&live.object) && !scales {
             return Applied::Unchanged;
         }
-        let aligned = if fact.target.operations.contains(&Operation::Scale) { live.object.clone() } else { with_replicas_of(old, &live.object) };
-        return verdict(covers(&fact.target, Some(&comparable(old)), Some(&comparable(&aligned))));
+        let aligned = if fact.target.operations.contains(&Operation::Scale) {
+            live.object.clone()
+        } else {
+            with_replicas_of(old, &live.object)
+        };
+        return verdict(covers(
+            &fact.target,
+            Some(&comparable(old)),
+            Some(&comparable(&aligned)),
+        ));
     }
     // Made anew under the same name: judged as a Create, whatever stood there before.
     verdict(covers(&fact.target, None, Some(&comparable(&live.object))))
@@ -66,7 +75,12 @@ fn replicas(object: &Value) -> Option<&Value> {
 
 /// What a comparison may see: identity and spec. Metadata was judged at admission and moves on its own.
 pub fn comparable(object: &Value) -> Value {
-    let meta = |key: &str| object.pointer(&format!("/metadata/{key}")).cloned().unwrap_or_default();
+    let meta = |key: &str| {
+        object
+            .pointer(&format!("/metadata/{key}"))
+            .cloned()
+            .unwrap_or_default()
+    };
     serde_json::json!({
         "apiVersion": object.get("apiVersion").cloned().unwrap_or_default(),
         "kind": object.get("kind").cloned().unwrap_or_default(),

@@ -23,7 +23,12 @@ impl Walk<'_> {
             permit: self.world.request.name.clone(),
             digest: self.digest.clone(),
             issued_time: Some(Time(self.world.now)),
-            targets: self.world.targets.iter().map(|t| (t.key(), prior_of(t))).collect(),
+            targets: self
+                .world
+                .targets
+                .iter()
+                .map(|t| (t.key(), prior_of(t)))
+                .collect(),
         };
         self.before.push(Effect::Arm(armed.clone()));
         self.armed = Some(armed);
@@ -34,12 +39,17 @@ impl Walk<'_> {
         if self.phase != Phase::Issued || !self.transitions.is_empty() {
             return;
         }
-        let Some(mut armed) = self.armed.clone() else { return };
+        let Some(mut armed) = self.armed.clone() else {
+            return;
+        };
         let mut moved = false;
         for fact in &self.world.targets {
             let now = prior_of(fact);
-            let Some(prior) = armed.targets.get(&fact.key()) else { continue };
-            let elsewhere = matches!(applied(fact, prior), Applied::Foreign(_)) || prior.uid != now.uid;
+            let Some(prior) = armed.targets.get(&fact.key()) else {
+                continue;
+            };
+            let elsewhere =
+                matches!(applied(fact, prior), Applied::Foreign(_)) || prior.uid != now.uid;
             if elsewhere && applied(fact, prior) != Applied::Covered {
                 armed.targets.insert(fact.key(), now);
                 moved = true;
@@ -54,7 +64,9 @@ impl Walk<'_> {
 
 /// What stands there now.
 fn prior_of(fact: &TargetFact) -> Prior {
-    let Some(live) = &fact.live else { return Prior::default() };
+    let Some(live) = &fact.live else {
+        return Prior::default();
+    };
     let text = |d: Option<super::canonical::Digest>| d.map(|d| d.to_string()).unwrap_or_default();
     Prior {
         uid: live.uid.clone(),

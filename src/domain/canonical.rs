@@ -52,7 +52,11 @@ impl TryFrom<String> for Digest {
     fn try_from(text: String) -> Result<Self, NotADigest> {
         let digits = text.strip_prefix(PREFIX).ok_or(NotADigest)?;
         let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if digits.len() == 64 && digits.bytes().all(is_hex) { Ok(Self(text)) } else { Err(NotADigest) }
+        if digits.len() == 64 && digits.bytes().all(is_hex) {
+            Ok(Self(text))
+        } else {
+            Err(NotADigest)
+        }
     }
 }
 
@@ -80,7 +84,9 @@ pub fn digest_of(domain_separator: &str, value: &impl Serialize) -> Digest {
     hash.update("\n");
     match serde_json_canonicalizer::to_writer(value, &mut hash) {
         Ok(()) => Digest::of(hash),
-        Err(error) => Digest::of(Sha256::new_with_prefix(format!("{UNREADABLE}\n{domain_separator}\n{error}"))),
+        Err(error) => Digest::of(Sha256::new_with_prefix(format!(
+            "{UNREADABLE}\n{domain_separator}\n{error}"
+        ))),
     }
 }
 
@@ -94,9 +100,15 @@ pub fn spec_digest(object: &Value) -> Option<Digest> {
         return None;
     }
     let spec = object.get("spec")?.as_object()?;
-    Some(digest_of(SPEC, &Members { map: spec, keeps: |key, value| {
-        key != "replicas" && !(key == "paused" && *value == Value::Bool(false))
-    } }))
+    Some(digest_of(
+        SPEC,
+        &Members {
+            map: spec,
+            keeps: |key, value| {
+                key != "replicas" && !(key == "paused" && *value == Value::Bool(false))
+            },
+        },
+    ))
 }
 
 /// The identity of what the pods of a workload are: its pod template as the API server defaulted it.
@@ -104,7 +116,13 @@ pub fn spec_digest(object: &Value) -> Option<Digest> {
 /// There is none where the object has no pod template.
 pub fn template_digest(object: &Value) -> Option<Digest> {
     let template = object.get("spec")?.get("template")?.as_object()?;
-    Some(digest_of(TEMPLATE, &Members { map: template, keeps: |_, _| true }))
+    Some(digest_of(
+        TEMPLATE,
+        &Members {
+            map: template,
+            keeps: |_, _| true,
+        },
+    ))
 }
 
 /// An object without its null members, and without what `keeps` refuses.
@@ -131,7 +149,11 @@ struct Exact<'a>(&'a Value);
 impl Serialize for Exact<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            Value::Object(map) => Members { map, keeps: |_, _| true }.serialize(serializer),
+            Value::Object(map) => Members {
+                map,
+                keeps: |_, _| true,
+            }
+            .serialize(serializer),
             Value::Array(list) => serializer.collect_seq(list.iter().map(Exact)),
             Value::Number(number) if is_inexact(number) => {
                 // Canonical JSON rounds these to a double, and two of them could share a digest.
@@ -139,13 +161,17 @@ impl Serialize for Exact<'_> {
                 map.serialize_entry("integer", &number.to_string())?;
                 map.end()
             }
-            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other.serialize(serializer),
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                other.serialize(serializer)
+            }
         }
     }
 }
 
 fn is_inexact(number: &serde_json::Number) -> bool {
-    let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+    let size = number
+        .as_u64()
+        .or_else(|| number.as_i64().map(i64::unsigned_abs));
     size.is_some_and(|size| size > EXACT)
 }
 
@@ -194,21 +220,36 @@ mod tests {
     #[test]
     fn absent_paused_means_false_and_true_is_another_spec() {
         let absent = spec_digest(&deployment(&json!({"template": {}})));
-        assert_eq!(spec_digest(&deployment(&json!({"template": {}, "paused": false}))), absent);
-        assert_ne!(spec_digest(&deployment(&json!({"template": {}, "paused": true}))), absent);
+        assert_eq!(
+            spec_digest(&deployment(&json!({"template": {}, "paused": false}))),
+            absent
+        );
+        assert_ne!(
+            spec_digest(&deployment(&json!({"template": {}, "paused": true}))),
+            absent
+        );
     }
 
     #[test]
     fn a_key_named_like_one_left_out_still_counts_deeper_in_the_spec() {
         let plain = spec_digest(&deployment(&json!({"template": {}})));
-        assert_ne!(spec_digest(&deployment(&json!({"template": {"replicas": 1}}))), plain);
-        assert_ne!(spec_digest(&deployment(&json!({"template": {"paused": false}}))), plain);
+        assert_ne!(
+            spec_digest(&deployment(&json!({"template": {"replicas": 1}}))),
+            plain
+        );
+        assert_ne!(
+            spec_digest(&deployment(&json!({"template": {"paused": false}}))),
+            plain
+        );
     }
 
     #[test]
     fn a_restart_is_another_template() {
         let at = |time: &str| json!({"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": time}}});
-        let (one, two) = (deployment(&json!({"template": at("1")})), deployment(&json!({"template": at("2")})));
+        let (one, two) = (
+            deployment(&json!({"template": at("1")})),
+            deployment(&json!({"template": at("2")})),
+        );
         assert_ne!(template_digest(&one), template_digest(&two));
         assert_ne!(spec_digest(&one), spec_digest(&two));
     }
@@ -216,15 +257,28 @@ mod tests {
     #[test]
     fn a_null_member_is_an_absent_one_and_a_null_element_is_not() {
         let template = |value| template_digest(&deployment(&json!({"template": value})));
-        assert_eq!(template(json!({"metadata": {"creationTimestamp": null}})), template(json!({"metadata": {}})));
-        assert_ne!(template(json!({"args": [null]})), template(json!({"args": []})));
+        assert_eq!(
+            template(json!({"metadata": {"creationTimestamp": null}})),
+            template(json!({"metadata": {}}))
+        );
+        assert_ne!(
+            template(json!({"args": [null]})),
+            template(json!({"args": []}))
+        );
     }
 
     #[test]
     fn large_integers_that_a_double_cannot_tell_apart_have_different_digests() {
-        let template = |value: i64| template_digest(&deployment(&json!({"template": {"runAsUser": value}})));
-        assert_ne!(template(9_007_199_254_740_992), template(9_007_199_254_740_993));
-        assert_ne!(template(-9_007_199_254_740_993), template(9_007_199_254_740_993));
+        let template =
+            |value: i64| template_digest(&deployment(&json!({"template": {"runAsUser": value}})));
+        assert_ne!(
+            template(9_007_199_254_740_992),
+            template(9_007_199_254_740_993)
+        );
+        assert_ne!(
+            template(-9_007_199_254_740_993),
+            template(9_007_199_254_740_993)
+        );
         assert_ne!(template(i64::MAX), template(i64::MAX - 1));
     }
 
@@ -248,7 +302,14 @@ mod tests {
         assert_eq!(good.as_str().parse(), Ok(good.clone()));
         let json = serde_json::to_string(&good).unwrap();
         assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), good);
-        for bad in ["", "sha256:", "sha256:00", &good.as_str().to_uppercase(), &good.as_str()[7..], &format!("{good}0")] {
+        for bad in [
+            "",
+            "sha256:",
+            "sha256:00",
+            &good.as_str().to_uppercase(),
+            &good.as_str()[7..],
+            &format!("{good}0"),
+        ] {
             assert_eq!(bad.parse::<Digest>(), Err(NotADigest), "{bad}");
         }
         assert!(serde_json::from_str::<Digest>("\"sha256:xyz\"").is_err());

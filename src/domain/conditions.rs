@@ -13,7 +13,12 @@ pub(super) fn conditions(walk: &Walk<'_>, rest: &Aftermath) -> Vec<ConditionValu
     let reason = reason(walk);
     let told = message(walk, rest);
     let held = held(walk);
-    let value = |type_, status, reason, message: &str| ConditionValue { type_, status, reason, message: message.to_owned() };
+    let value = |type_, status, reason, message: &str| ConditionValue {
+        type_,
+        status,
+        reason,
+        message: message.to_owned(),
+    };
     let mut all: Vec<_> = [
         (Type::Accepted, accepted(walk)),
         (Type::Approved, approved(walk)),
@@ -21,20 +26,40 @@ pub(super) fn conditions(walk: &Walk<'_>, rest: &Aftermath) -> Vec<ConditionValu
         (Type::Active, Some(active(walk, held.is_some()))),
         (Type::Executed, executed(walk, rest)),
         (Type::Validated, validated(walk)),
-        (Type::Finished, if walk.phase.is_terminal() && rest.outcome.is_some() { Some(true) } else { None }),
+        (
+            Type::Finished,
+            if walk.phase.is_terminal() && rest.outcome.is_some() {
+                Some(true)
+            } else {
+                None
+            },
+        ),
         (Type::Succeeded, succeeded(walk, rest)),
     ]
     .into_iter()
     .map(|(type_, status)| value(type_, status, reason, &told))
     .collect();
     let why = held.as_ref().map_or("", |(_, why)| why.as_str());
-    all.push(value(Type::Held, Some(held.is_some()), if held.is_some() { "Held" } else { "NotHeld" }, why));
+    all.push(value(
+        Type::Held,
+        Some(held.is_some()),
+        if held.is_some() { "Held" } else { "NotHeld" },
+        why,
+    ));
     let outdated = walk.world.outdated;
     all.push(value(
         Type::TemplateOutdated,
         Some(outdated),
-        if outdated { "TemplateChanged" } else { "TemplateCurrent" },
-        if outdated { "the template has other content now; this permit keeps the revision it was made under" } else { "" },
+        if outdated {
+            "TemplateChanged"
+        } else {
+            "TemplateCurrent"
+        },
+        if outdated {
+            "the template has other content now; this permit keeps the revision it was made under"
+        } else {
+            ""
+        },
     ));
     all
 }
@@ -49,7 +74,8 @@ fn reason(walk: &Walk<'_>) -> &'static str {
 }
 
 fn never_began(walk: &Walk<'_>) -> bool {
-    walk.world.recorded.execution.is_none() && !walk.transitions.iter().any(|t| t.to == Phase::Executing)
+    walk.world.recorded.execution.is_none()
+        && !walk.transitions.iter().any(|t| t.to == Phase::Executing)
 }
 
 fn accepted(walk: &Walk<'_>) -> Option<bool> {
@@ -63,9 +89,13 @@ fn accepted(walk: &Walk<'_>) -> Option<bool> {
 fn approved(walk: &Walk<'_>) -> Option<bool> {
     match walk.phase {
         Phase::Requested | Phase::InReview | Phase::ChangesRequested => None,
-        Phase::Approved | Phase::Issued | Phase::Executing | Phase::Validating | Phase::Closed => Some(true),
+        Phase::Approved | Phase::Issued | Phase::Executing | Phase::Validating | Phase::Closed => {
+            Some(true)
+        }
         Phase::Rejected => Some(false),
-        Phase::Expired | Phase::Revoked | Phase::Cancelled => Some(walk.armed.is_some() || walk.world.recorded.issued_time.is_some()),
+        Phase::Expired | Phase::Revoked | Phase::Cancelled => {
+            Some(walk.armed.is_some() || walk.world.recorded.issued_time.is_some())
+        }
     }
 }
 
@@ -84,9 +114,12 @@ fn active(walk: &Walk<'_>, held: bool) -> bool {
 fn executed(walk: &Walk<'_>, rest: &Aftermath) -> Option<bool> {
     match walk.phase {
         Phase::Validating | Phase::Closed => Some(true),
-        Phase::Revoked if !never_began(walk) => {
-            rest.outcome.map(|o| !matches!(o, Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Failed))
-        }
+        Phase::Revoked if !never_began(walk) => rest.outcome.map(|o| {
+            !matches!(
+                o,
+                Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Failed
+            )
+        }),
         _ => None,
     }
 }

@@ -64,7 +64,11 @@ pub const TRANSITIONS: &[(Phase, Event, Phase)] = &[
     (Phase::Requested, Event::Refused, Phase::Rejected),
     (Phase::Requested, Event::Cancelled, Phase::Cancelled),
     (Phase::InReview, Event::QuorumMet, Phase::Approved),
-    (Phase::InReview, Event::ChangesAsked, Phase::ChangesRequested),
+    (
+        Phase::InReview,
+        Event::ChangesAsked,
+        Phase::ChangesRequested,
+    ),
     (Phase::InReview, Event::Refused, Phase::Rejected),
     (Phase::InReview, Event::WindowClosed, Phase::Expired),
     (Phase::InReview, Event::Cancelled, Phase::Cancelled),
@@ -139,14 +143,23 @@ mod tests {
     fn a_terminal_phase_absorbs_everything() {
         for from in Phase::ALL.iter().filter(|p| p.is_terminal()) {
             for event in Event::ALL {
-                assert_eq!(next(*from, event), Err(IllegalTransition { from: *from, event }));
+                assert_eq!(
+                    next(*from, event),
+                    Err(IllegalTransition { from: *from, event })
+                );
             }
         }
     }
 
     #[test]
     fn no_path_reaches_execution_without_issuance() {
-        let into = |phase| TRANSITIONS.iter().filter(move |t| t.2 == phase).map(|t| t.0).collect::<Vec<_>>();
+        let into = |phase| {
+            TRANSITIONS
+                .iter()
+                .filter(move |t| t.2 == phase)
+                .map(|t| t.0)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(into(Phase::Executing), [Phase::Issued]);
         assert_eq!(into(Phase::Issued), [Phase::Approved]);
         assert_eq!(into(Phase::Approved), [Phase::InReview]);
@@ -159,7 +172,13 @@ mod tests {
             let mut seen = vec![*phase];
             let mut i = 0;
             while let Some(at) = seen.get(i).copied() {
-                seen.extend(TRANSITIONS.iter().filter(|t| t.0 == at && !seen.contains(&t.2)).map(|t| t.2).collect::<Vec<_>>());
+                seen.extend(
+                    TRANSITIONS
+                        .iter()
+                        .filter(|t| t.0 == at && !seen.contains(&t.2))
+                        .map(|t| t.2)
+                        .collect::<Vec<_>>(),
+                );
                 i += 1;
             }
             assert!(seen.iter().any(|p| p.is_terminal()), "{phase}");

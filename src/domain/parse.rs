@@ -22,7 +22,10 @@ pub struct FieldError {
 impl FieldError {
     /// A mistake at a path.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -34,5 +37,9 @@ impl fmt::Display for FieldError {
 
 /// All mistakes in one line each.
 pub fn listed(errors: &[FieldError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n  ")
 }

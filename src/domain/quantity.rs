@@ -12,7 +12,13 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// How many digits after the point are kept.
 const DIGITS: usize = 9;
 /// Units from the longest to the shortest, in milliseconds.
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// Why a text is no quantity.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -47,7 +53,11 @@ impl fmt::Display for Billionths {
         let fraction = format!("{:09}", self.0 % 1_000_000_000);
         let fraction = fraction.trim_end_matches('0');
         let whole = self.0 / 1_000_000_000;
-        if fraction.is_empty() { write!(f, "{whole}") } else { write!(f, "{whole}.{fraction}") }
+        if fraction.is_empty() {
+            write!(f, "{whole}")
+        } else {
+            write!(f, "{whole}.{fraction}")
+        }
     }
 }
 
@@ -74,15 +84,28 @@ pub fn duration(text: &str) -> Result<Duration, QuantityError> {
             digits => digits.parse().map_err(|_| fail("it is too long"))?,
         };
         if !UNITS.iter().any(|(name, _)| *name == unit) {
-            return Err(fail(if unit.is_empty() { "the unit is missing" } else { "the unit is unknown" }));
+            return Err(fail(if unit.is_empty() {
+                "the unit is missing"
+            } else {
+                "the unit is unknown"
+            }));
         }
         let Some((_, size)) = units.find(|(name, _)| *name == unit) else {
-            return Err(fail("units stand from the longest to the shortest, each once"));
+            return Err(fail(
+                "units stand from the longest to the shortest, each once",
+            ));
         };
-        millis = number.checked_mul(*size).and_then(|n| millis.checked_add(n)).ok_or_else(|| fail("it is too long"))?;
+        millis = number
+            .checked_mul(*size)
+            .and_then(|n| millis.checked_add(n))
+            .ok_or_else(|| fail("it is too long"))?;
     }
     let duration = Duration::from_millis(millis);
-    if duration > LONGEST { Err(fail("it is longer than 366d")) } else { Ok(duration) }
+    if duration > LONGEST {
+        Err(fail("it is longer than 366d"))
+    } else {
+        Ok(duration)
+    }
 }
 
 /// Reads a duration that is longer than zero.
@@ -90,15 +113,24 @@ pub fn span(text: &str) -> Result<Duration, QuantityError> {
     let duration = duration(text)?;
     if duration.is_zero() {
         let (kind, example) = ("span of time", "`500ms`, `10s` or `1m`");
-        return Err(QuantityError { text: excerpt(text), kind, why: "it is zero", example });
+        return Err(QuantityError {
+            text: excerpt(text),
+            kind,
+            why: "it is zero",
+            example,
+        });
     }
     Ok(duration)
 }
 
 /// Reads a ratio of at least 0 and less than 1, such as `0.0005`.
 pub fn ratio(text: &str) -> Result<Billionths, QuantityError> {
-    let fail =
-        |why| QuantityError { text: excerpt(text), kind: "ratio", why, example: "`0.01` (one in a hundred) or `0.0005`" };
+    let fail = |why| QuantityError {
+        text: excerpt(text),
+        kind: "ratio",
+        why,
+        example: "`0.01` (one in a hundred) or `0.0005`",
+    };
     let (whole, fraction) = match text.split_once('.') {
         Some((_, "")) => return Err(fail("no digit follows the point")),
         Some(parts) => parts,
@@ -115,7 +147,10 @@ pub fn ratio(text: &str) -> Result<Billionths, QuantityError> {
         return Err(fail("more than 9 digits follow the point"));
     }
     let digits = format!("{fraction:0<DIGITS$}");
-    digits.parse().map(Billionths).map_err(|_| fail("it is not written as plain decimal digits"))
+    digits
+        .parse()
+        .map(Billionths)
+        .map_err(|_| fail("it is not written as plain decimal digits"))
 }
 
 /// Splits off the longest beginning whose characters all match.
@@ -136,8 +171,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_in_every_unit() {
-        let cases =
-            [("0s", 0), ("500ms", 500), ("10s", 10_000), ("1m", 60_000), ("2h", 7_200_000), ("7d", 604_800_000)];
+        let cases = [
+            ("0s", 0),
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("1m", 60_000),
+            ("2h", 7_200_000),
+            ("7d", 604_800_000),
+        ];
         for (text, millis) in cases {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
@@ -155,15 +196,24 @@ mod tests {
             ("1.5h", "the unit is unknown"),
             ("10 s", "the unit is unknown"),
             ("5M", "the unit is unknown"),
-            ("1m1h", "units stand from the longest to the shortest, each once"),
-            ("1m1m", "units stand from the longest to the shortest, each once"),
+            (
+                "1m1h",
+                "units stand from the longest to the shortest, each once",
+            ),
+            (
+                "1m1m",
+                "units stand from the longest to the shortest, each once",
+            ),
             ("99999999999999999999d", "it is too long"),
             ("9999999999999999d", "it is too long"),
             ("367d", "it is longer than 366d"),
         ];
         for (text, why) in cases {
             let error = duration(text).unwrap_err().to_string();
-            assert!(error.contains(why) && error.contains("`10s`"), "{text}: {error}");
+            assert!(
+                error.contains(why) && error.contains("`10s`"),
+                "{text}: {error}"
+            );
         }
     }
 
@@ -178,8 +228,13 @@ mod tests {
 
     #[test]
     fn ratios_are_read_exactly() {
-        for (text, billionths) in [("0", 0), ("0.01", 10_000_000), ("0.0005", 500_000), ("0.000000001", 1), ("00.5", 500_000_000)]
-        {
+        for (text, billionths) in [
+            ("0", 0),
+            ("0.01", 10_000_000),
+            ("0.0005", 500_000),
+            ("0.000000001", 1),
+            ("00.5", 500_000_000),
+        ] {
             assert_eq!(ratio(text), Ok(Billionths(billionths)), "{text}");
         }
     }
@@ -200,7 +255,10 @@ mod tests {
         ];
         for (text, why) in cases {
             let error = ratio(text).unwrap_err().to_string();
-            assert!(error.contains(why) && error.contains("`0.01`"), "{text}: {error}");
+            assert!(
+                error.contains(why) && error.contains("`0.01`"),
+                "{text}: {error}"
+            );
         }
     }
 
@@ -213,14 +271,25 @@ mod tests {
 
     #[test]
     fn a_value_that_equals_its_limit_but_for_rounding_does_not_exceed_it() {
-        assert!(Billionths::measured(1.034_482_758_620_689_7 / 103.448_275_862_068_97) <= ratio("0.01").ok());
+        assert!(
+            Billionths::measured(1.034_482_758_620_689_7 / 103.448_275_862_068_97)
+                <= ratio("0.01").ok()
+        );
         assert!(Billionths::measured(0.010_001) > ratio("0.01").ok());
-        assert_eq!(Billionths::measured(0.5), Some(Billionths::of(Duration::from_millis(500))));
+        assert_eq!(
+            Billionths::measured(0.5),
+            Some(Billionths::of(Duration::from_millis(500)))
+        );
     }
 
     #[test]
     fn billionths_are_shown_as_a_plain_decimal() {
-        for (value, shown) in [(0, "0"), (10_000_000, "0.01"), (1_500_000_000, "1.5"), (2_000_000_000, "2")] {
+        for (value, shown) in [
+            (0, "0"),
+            (10_000_000, "0.01"),
+            (1_500_000_000, "1.5"),
+            (2_000_000_000, "2"),
+        ] {
             assert_eq!(Billionths(value).to_string(), shown);
         }
     }

@@ -64,14 +64,20 @@ pub struct Tally {
 /// Counts the approvals of a request by `requester` at `digest`.
 pub fn tally(template: &Template, requester: &str, digest: &str, ballots: &[Ballot]) -> Tally {
     if template.is_automatic() {
-        return Tally { met: true, ..Tally::default() };
+        return Tally {
+            met: true,
+            ..Tally::default()
+        };
     }
     let mut result = Tally::default();
     let mut roles_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for ballot in ballots.iter().filter(|b| b.decision == Decision::Approve) {
         match counts(ballot, template, requester, digest, ballots) {
             Ok(role) => {
-                roles_of.entry(ballot.person.as_str()).or_default().insert(role);
+                roles_of
+                    .entry(ballot.person.as_str())
+                    .or_default()
+                    .insert(role);
             }
             Err(why) => result.discounted.push((ballot.approval.clone(), why)),
         }
@@ -81,7 +87,13 @@ pub fn tally(template: &Template, requester: &str, digest: &str, ballots: &[Ball
 }
 
 /// The role that a ballot counts for, or why it does not count.
-fn counts<'a>(ballot: &'a Ballot, template: &Template, requester: &str, digest: &str, all: &[Ballot]) -> Result<&'a str, String> {
+fn counts<'a>(
+    ballot: &'a Ballot,
+    template: &Template,
+    requester: &str,
+    digest: &str,
+    all: &[Ballot],
+) -> Result<&'a str, String> {
     let role = ballot.role.as_deref().ok_or("names no role")?;
     if ballot.digest.as_deref() != Some(digest) {
         return Err("stale: it approves another digest; the request was edited since".into());
@@ -89,44 +101,74 @@ fn counts<'a>(ballot: &'a Ballot, template: &Template, requester: &str, digest: 
     if is_service_account(&ballot.person) || ballot.person.is_empty() {
         return Err("a service account is never an approver".into());
     }
-    if ballot.person == requester && !(template.level == Level::Emergency && ballot.rights.break_glass == Some(true)) {
-        return Err(format!("SelfApprovalBlocked: {requester} requested this permit"));
+    if ballot.person == requester
+        && !(template.level == Level::Emergency && ballot.rights.break_glass == Some(true))
+    {
+        return Err(format!(
+            "SelfApprovalBlocked: {requester} requested this permit"
+        ));
     }
-    if all.iter().any(|w| w.decision == Decision::Withdraw && w.person == ballot.person && w.cast >= ballot.cast) {
+    if all.iter().any(|w| {
+        w.decision == Decision::Withdraw && w.person == ballot.person && w.cast >= ballot.cast
+    }) {
         return Err("withdrawn".into());
     }
     if ballot.rights.role != Some(true) {
-        return Err(format!("{} does not hold approve on permits/{role} now", ballot.person));
+        return Err(format!(
+            "{} does not hold approve on permits/{role} now",
+            ballot.person
+        ));
     }
     if !template.level.admits_wildcards() && ballot.rights.wildcard != Some(false) {
-        return Err(format!("{} holds every role by wildcard or system:masters, which is nobody's role", ballot.person));
+        return Err(format!(
+            "{} holds every role by wildcard or system:masters, which is nobody's role",
+            ballot.person
+        ));
     }
     Ok(role)
 }
 
 /// Places people on the seats of the rules, one seat each, so that the rules are met if they can be met at all.
 fn place(template: &Template, roles_of: &BTreeMap<&str, BTreeSet<&str>>, result: &mut Tally) {
-    let seats: Vec<_> = template.rules.iter().flat_map(|r| (0..r.count.max(0)).map(move |_| r)).collect();
+    let seats: Vec<_> = template
+        .rules
+        .iter()
+        .flat_map(|r| (0..r.count.max(0)).map(move |_| r))
+        .collect();
     let mut taken: BTreeMap<usize, &str> = BTreeMap::new();
     for person in roles_of.keys() {
         let fits = |seat: usize, who: &str| {
             seats.get(seat).is_some_and(|rule| {
-                roles_of.get(who).is_some_and(|held| rule.roles.iter().any(|role| held.contains(role.as_str())))
+                roles_of
+                    .get(who)
+                    .is_some_and(|held| rule.roles.iter().any(|role| held.contains(role.as_str())))
             })
         };
         seat(person, seats.len(), &fits, &mut taken, &mut BTreeSet::new());
     }
     for (i, rule) in seats.iter().enumerate() {
-        let Some(person) = taken.get(&i) else { continue };
-        let role = rule.roles.iter().find(|r| roles_of.get(person).is_some_and(|held| held.contains(r.as_str())));
-        result.counted.push(((*person).to_owned(), role.cloned().unwrap_or_default()));
+        let Some(person) = taken.get(&i) else {
+            continue;
+        };
+        let role = rule.roles.iter().find(|r| {
+            roles_of
+                .get(person)
+                .is_some_and(|held| held.contains(r.as_str()))
+        });
+        result
+            .counted
+            .push(((*person).to_owned(), role.cloned().unwrap_or_default()));
     }
     let mut start = 0;
     for rule in &template.rules {
         let count = usize::try_from(rule.count).unwrap_or(0);
-        let missing = (start..start + count).filter(|i| !taken.contains_key(i)).count();
+        let missing = (start..start + count)
+            .filter(|i| !taken.contains_key(i))
+            .count();
         if missing > 0 {
-            result.outstanding.push(format!("{missing} of {}", rule.roles.join(" or ")));
+            result
+                .outstanding
+                .push(format!("{missing} of {}", rule.roles.join(" or ")));
         }
         start += count;
     }

@@ -27,10 +27,17 @@ pub(super) fn held(walk: &Walk<'_>) -> Option<(Option<Timestamp>, String)> {
         return None;
     }
     let check = walk.world.checks.iter().find(|c| c.due == Due::Hold)?;
-    let since = walk.world.recorded.conditions.iter().find(|c| c.type_ == "Held" && c.status == "True");
+    let since = walk
+        .world
+        .recorded
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "Held" && c.status == "True");
     let since = since.map(|c| c.last_transition_time.0);
     let ended = since.is_some_and(|since| {
-        walk.world.ballots.iter().any(|b| b.decision == Decision::Resume && b.rights.role == Some(true) && b.cast >= since)
+        walk.world.ballots.iter().any(|b| {
+            b.decision == Decision::Resume && b.rights.role == Some(true) && b.cast >= since
+        })
     });
     (!ended).then(|| (since, format!("{}: {}", check.name, check.because)))
 }
@@ -38,7 +45,11 @@ pub(super) fn held(walk: &Walk<'_>) -> Option<(Option<Timestamp>, String)> {
 /// The status to write.
 pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
     let world = walk.world;
-    let issued = walk.armed.as_ref().and_then(|a| a.issued_time.clone()).or_else(|| world.recorded.issued_time.clone());
+    let issued = walk
+        .armed
+        .as_ref()
+        .and_then(|a| a.issued_time.clone())
+        .or_else(|| world.recorded.issued_time.clone());
     let window = window(walk);
     PermitStatus {
         phase: Some(walk.phase),
@@ -53,7 +64,12 @@ pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
         revocation: revocation(walk, rest),
         trace: walk.trace.lines(),
         summary: summary(walk, rest, window),
-        conditions: merge(&world.recorded.conditions, &conditions(walk, rest), world.generation, world.now),
+        conditions: merge(
+            &world.recorded.conditions,
+            &conditions(walk, rest),
+            world.generation,
+            world.now,
+        ),
     }
 }
 
@@ -75,13 +91,21 @@ fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
     let now = || Some(whole(Time(walk.world.now)));
     let mut execution = walk.world.recorded.execution.clone();
     if entered(walk, Phase::Executing) {
-        execution = Some(Execution { started_time: now(), ..execution.unwrap_or_default() });
+        execution = Some(Execution {
+            started_time: now(),
+            ..execution.unwrap_or_default()
+        });
     }
     let mut execution = execution?;
     if entered(walk, Phase::Validating) && execution.rolled_out_time.is_none() {
         execution.rolled_out_time = now();
     }
-    if let Some(admitted) = walk.world.admitted.as_ref().filter(|_| execution.executor.is_none()) {
+    if let Some(admitted) = walk
+        .world
+        .admitted
+        .as_ref()
+        .filter(|_| execution.executor.is_none())
+    {
         execution.executor = Some(admitted.username.clone());
         execution.decision_id = Some(admitted.decision_id.clone());
     }
@@ -110,7 +134,9 @@ fn checks(walk: &Walk<'_>) -> Vec<CheckStatus> {
         .iter()
         .map(|check| {
             let verdict = format!("{:?}", check.verdict);
-            let before = recorded.iter().find(|r| r.name == check.name && r.target == check.target);
+            let before = recorded
+                .iter()
+                .find(|r| r.name == check.name && r.target == check.target);
             if let Some(before) = before.filter(|b| b.verdict == verdict && !at_rest) {
                 return before.clone();
             }
@@ -131,17 +157,35 @@ fn revocation(walk: &Walk<'_>, rest: &Aftermath) -> Option<RevocationStatus> {
     if walk.phase != Phase::Revoked {
         return None;
     }
-    let undoing = rest.undoing.as_ref().map_or("Done", Undoing::as_str).to_owned();
+    let undoing = rest
+        .undoing
+        .as_ref()
+        .map_or("Done", Undoing::as_str)
+        .to_owned();
     if let Some(mut recorded) = walk.world.recorded.revocation.clone() {
-        recorded.rollback = if walk.world.spent.is_some() { recorded.rollback } else { undoing };
+        recorded.rollback = if walk.world.spent.is_some() {
+            recorded.rollback
+        } else {
+            undoing
+        };
         return Some(recorded);
     }
     let step = walk.transitions.iter().find(|t| t.to == Phase::Revoked);
-    let object = walk.world.ballots.iter().find(|b| b.decision == Decision::Revoke);
+    let object = walk
+        .world
+        .ballots
+        .iter()
+        .find(|b| b.decision == Decision::Revoke);
     let word = step.map_or("", |s| s.reason);
     Some(RevocationStatus {
-        reason: *RevocationReason::ALL.iter().find(|r| r.as_str() == word).unwrap_or(&RevocationReason::ApproverRequest),
-        approval: object.map_or_else(|| revocation_name(&walk.world.request.name), |b| b.approval.clone()),
+        reason: *RevocationReason::ALL
+            .iter()
+            .find(|r| r.as_str() == word)
+            .unwrap_or(&RevocationReason::ApproverRequest),
+        approval: object.map_or_else(
+            || revocation_name(&walk.world.request.name),
+            |b| b.approval.clone(),
+        ),
         message: step.map(|s| s.because.clone()).unwrap_or_default(),
         rollback: undoing,
     })
@@ -163,23 +207,46 @@ fn summary(walk: &Walk<'_>, rest: &Aftermath, window: Option<Window>) -> Summary
     };
     let open = !walk.phase.is_terminal();
     Summary {
-        target: spec.targets.iter().map(|t| format!("deploy/{}", t.name)).collect::<Vec<_>>().join(","),
+        target: spec
+            .targets
+            .iter()
+            .map(|t| format!("deploy/{}", t.name))
+            .collect::<Vec<_>>()
+            .join(","),
         approvals: if open || walk.world.recorded.summary.approvals.is_empty() {
             approvals
         } else {
             walk.world.recorded.summary.approvals.clone()
         },
-        change: spec.targets.iter().map(told_target).collect::<Vec<_>>().join("; "),
-        level: walk.template.map_or_else(|| "-".to_owned(), |t| t.level.to_string()),
-        expires: window.filter(|_| open).map_or_else(|| "-".to_owned(), |w| stamp(w.closes)),
+        change: spec
+            .targets
+            .iter()
+            .map(told_target)
+            .collect::<Vec<_>>()
+            .join("; "),
+        level: walk
+            .template
+            .map_or_else(|| "-".to_owned(), |t| t.level.to_string()),
+        expires: window
+            .filter(|_| open)
+            .map_or_else(|| "-".to_owned(), |w| stamp(w.closes)),
         message: message(walk, rest),
     }
 }
 
 /// What a target may become, in short.
 pub fn told_target(target: &Target) -> String {
-    let mut parts: Vec<_> = target.images.iter().map(|(c, i)| format!("{c}={i}")).collect();
-    parts.extend(target.pod_template_digest.as_deref().map(|d| format!("template {}", super::standing::short(d))));
+    let mut parts: Vec<_> = target
+        .images
+        .iter()
+        .map(|(c, i)| format!("{c}={i}"))
+        .collect();
+    parts.extend(
+        target
+            .pod_template_digest
+            .as_deref()
+            .map(|d| format!("template {}", super::standing::short(d))),
+    );
     parts.extend(target.operations.iter().map(ToString::to_string));
     parts.join(",")
 }
@@ -188,11 +255,21 @@ pub fn told_target(target: &Target) -> String {
 pub(super) fn message(walk: &Walk<'_>, rest: &Aftermath) -> String {
     if let Some(undoing) = rest.undoing.as_ref().filter(|_| walk.world.spent.is_none()) {
         let cause = walk.transitions.last().map(|t| t.because.clone());
-        let cause = cause.or_else(|| walk.world.recorded.revocation.as_ref().map(|r| r.message.clone())).unwrap_or_default();
+        let cause = cause
+            .or_else(|| {
+                walk.world
+                    .recorded
+                    .revocation
+                    .as_ref()
+                    .map(|r| r.message.clone())
+            })
+            .unwrap_or_default();
         return match undoing {
             Undoing::NotNeeded => cause,
             Undoing::Pending => format!("{cause}; rolling back"),
-            Undoing::Accepted => format!("{cause}; rollback accepted, waiting until the workload is stable"),
+            Undoing::Accepted => {
+                format!("{cause}; rollback accepted, waiting until the workload is stable")
+            }
             Undoing::Done => format!("{cause}; the former template is back"),
             Undoing::Failed(why) => format!("{cause}; the rollback failed: {why}"),
             Undoing::Held(why) => format!("{cause}; not rolled back: {why}"),
@@ -215,22 +292,40 @@ pub(super) fn revisit(walk: &Walk<'_>, rest: &Aftermath) -> Option<Duration> {
         // A timer that fires early would find nothing due.
         left + Duration::from_millis(50)
     };
-    if matches!(rest.undoing, Some(Undoing::Pending | Undoing::Accepted)) && rest.outcome.is_none() {
+    if matches!(rest.undoing, Some(Undoing::Pending | Undoing::Accepted)) && rest.outcome.is_none()
+    {
         return Some(LIVE_INTERVAL);
     }
-    let waits_for_machine = matches!(walk.waiting, Some(("LedgerNotWritable" | "AccessUnknown", _)));
+    let waits_for_machine = matches!(
+        walk.waiting,
+        Some(("LedgerNotWritable" | "AccessUnknown", _))
+    );
     match walk.phase {
         _ if walk.phase.is_terminal() => None,
         _ if waits_for_machine => Some(RETRY_INTERVAL),
         Phase::Executing | Phase::Validating => Some(LIVE_INTERVAL),
         Phase::Issued => {
             let window = window(walk)?;
-            Some(until(if walk.world.now < window.opens { window.opens } else { window.closes }))
+            Some(until(if walk.world.now < window.opens {
+                window.opens
+            } else {
+                window.closes
+            }))
         }
         _ => {
             let template = walk.template?;
-            let closes = walk.world.request.created.checked_add(template.approval_window).unwrap_or(Timestamp::MAX);
-            Some(until(walk.world.request.latest_start.map_or(closes, |l| l.min(closes))))
+            let closes = walk
+                .world
+                .request
+                .created
+                .checked_add(template.approval_window)
+                .unwrap_or(Timestamp::MAX);
+            Some(until(
+                walk.world
+                    .request
+                    .latest_start
+                    .map_or(closes, |l| l.min(closes)),
+            ))
         }
     }
 }

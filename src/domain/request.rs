@@ -66,7 +66,10 @@ impl Request {
                 name: &self.name,
                 request_id: self.spec.request_id.as_deref(),
                 requester: &self.requester.username,
-                template: TemplateRef { name: &self.spec.template, digest: template_digest },
+                template: TemplateRef {
+                    name: &self.spec.template,
+                    digest: template_digest,
+                },
                 environment: self.spec.environment.as_deref(),
                 targets: &self.spec.targets,
                 earliest_start: self.earliest_start.map(seconds),

@@ -27,9 +27,15 @@ pub fn of_deployment(object: &Value) -> Rollout {
     if let Some(message) = deadline_exceeded(object) {
         return Rollout::Stuck(message);
     }
-    let wanted = object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
-    let (updated, all, available) =
-        (number("/status/updatedReplicas"), number("/status/replicas"), number("/status/availableReplicas"));
+    let wanted = object
+        .pointer("/spec/replicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(1);
+    let (updated, all, available) = (
+        number("/status/updatedReplicas"),
+        number("/status/replicas"),
+        number("/status/availableReplicas"),
+    );
     let complete = updated >= wanted && all <= updated && available >= updated;
     if complete {
         return Rollout::Complete;
@@ -40,18 +46,30 @@ pub fn of_deployment(object: &Value) -> Rollout {
     if updated < wanted {
         Rollout::Progressing(format!("{updated} of {wanted} replicas updated"))
     } else if all > updated {
-        Rollout::Progressing(format!("{} old replicas pending termination", all - updated))
+        Rollout::Progressing(format!(
+            "{} old replicas pending termination",
+            all - updated
+        ))
     } else {
-        Rollout::Progressing(format!("{available} of {updated} updated replicas available"))
+        Rollout::Progressing(format!(
+            "{available} of {updated} updated replicas available"
+        ))
     }
 }
 
 fn deadline_exceeded(object: &Value) -> Option<String> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
-    let progressing = conditions.iter().find(|c| c.get("type").and_then(Value::as_str) == Some("Progressing"))?;
+    let progressing = conditions
+        .iter()
+        .find(|c| c.get("type").and_then(Value::as_str) == Some("Progressing"))?;
     let reason = progressing.get("reason").and_then(Value::as_str)?;
-    (reason == "ProgressDeadlineExceeded")
-        .then(|| progressing.get("message").and_then(Value::as_str).unwrap_or(reason).to_owned())
+    (reason == "ProgressDeadlineExceeded").then(|| {
+        progressing
+            .get("message")
+            .and_then(Value::as_str)
+            .unwrap_or(reason)
+            .to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -67,22 +85,27 @@ mod tests {
 
     #[test]
     fn a_status_from_before_the_change_says_nothing() {
-        assert!(matches!(of_deployment(&deployment(1, 2, 2, 2)), Rollout::Progressing(_)));
+        assert!(matches!(
+            of_deployment(&deployment(1, 2, 2, 2)),
+            Rollout::Progressing(_)
+        ));
     }
 
     #[test]
     fn a_rollout_is_complete_when_every_replica_is_new_and_available() {
         assert_eq!(of_deployment(&deployment(2, 2, 2, 2)), Rollout::Complete);
         for (updated, all, available) in [(1, 3, 3), (2, 3, 3), (2, 2, 1), (0, 2, 2)] {
-            assert!(matches!(of_deployment(&deployment(2, updated, all, available)), Rollout::Progressing(_)));
+            assert!(matches!(
+                of_deployment(&deployment(2, updated, all, available)),
+                Rollout::Progressing(_)
+            ));
         }
     }
 
     #[test]
     fn a_rollout_that_gave_up_is_stuck() {
         let mut object = deployment(2, 1, 3, 2);
-        object["status"]["conditions"] =
-            json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]);
+        object["status"]["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]);
         assert_eq!(of_deployment(&object), Rollout::Stuck("timed out".into()));
     }
 

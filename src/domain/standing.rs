@@ -56,7 +56,11 @@ pub fn admissible(case: &Case<'_>, trace: &mut Trace) -> Result<(), Refusal> {
         );
         return refuse(trace, Rule::Level, "SignatureUnsupported", message);
     }
-    trace.push(Rule::Level, Verdict::Pass, format!("level {}", template.level));
+    trace.push(
+        Rule::Level,
+        Verdict::Pass,
+        format!("level {}", template.level),
+    );
     if !governs_place(&template.applies_to, &request.namespace, case.environment) {
         let message = format!(
             "template `{}` does not govern namespace `{}` in environment `{}`",
@@ -64,28 +68,61 @@ pub fn admissible(case: &Case<'_>, trace: &mut Trace) -> Result<(), Refusal> {
         );
         return refuse(trace, Rule::Template, "TemplateNotApplicable", message);
     }
-    trace.push(Rule::Template, Verdict::Pass, format!("{} at {}", template.name, short(&template.digest)));
-    if let Some(stated) = request.spec.environment.as_deref().filter(|e| *e != case.environment) {
-        let message = format!("the permit says environment `{stated}`, the namespace is `{}`", case.environment);
+    trace.push(
+        Rule::Template,
+        Verdict::Pass,
+        format!("{} at {}", template.name, short(&template.digest)),
+    );
+    if let Some(stated) = request
+        .spec
+        .environment
+        .as_deref()
+        .filter(|e| *e != case.environment)
+    {
+        let message = format!(
+            "the permit says environment `{stated}`, the namespace is `{}`",
+            case.environment
+        );
         return refuse(trace, Rule::Environment, "EnvironmentMismatch", message);
     }
     trace.push(Rule::Environment, Verdict::Pass, case.environment);
     if is_service_account(&request.requester.username) && !template.is_automatic() {
-        let message = "a service account delivered this permit and no person signed the request".to_owned();
+        let message =
+            "a service account delivered this permit and no person signed the request".to_owned();
         return refuse(trace, Rule::Requester, "RequesterUnproved", message);
     }
-    trace.push(Rule::Requester, Verdict::Pass, request.requester.username.clone());
+    trace.push(
+        Rule::Requester,
+        Verdict::Pass,
+        request.requester.username.clone(),
+    );
     if template.level == Level::Emergency && request.spec.incident.is_none() {
-        return refuse(trace, Rule::Spec, "IncidentMissing", "an emergency names its incident: spec.incident is missing".into());
+        return refuse(
+            trace,
+            Rule::Spec,
+            "IncidentMissing",
+            "an emergency names its incident: spec.incident is missing".into(),
+        );
     }
     match case.may_use {
-        Some(true) => trace.push(Rule::Use, Verdict::Pass, format!("{} may use it", request.requester.username)),
+        Some(true) => trace.push(
+            Rule::Use,
+            Verdict::Pass,
+            format!("{} may use it", request.requester.username),
+        ),
         Some(false) => {
-            let message = format!("{} lacks the verb `use` on permittemplates/{}", request.requester.username, template.name);
+            let message = format!(
+                "{} lacks the verb `use` on permittemplates/{}",
+                request.requester.username, template.name
+            );
             return refuse(trace, Rule::Use, "TemplateNotPermitted", message);
         }
         // Doubt is not a refusal for ever; the caller waits or denies.
-        None => trace.push(Rule::Use, Verdict::Wait, "the right to use the template could not be asked"),
+        None => trace.push(
+            Rule::Use,
+            Verdict::Wait,
+            "the right to use the template could not be asked",
+        ),
     }
     Ok(())
 }
@@ -98,20 +135,39 @@ pub fn ended(case: &Case<'_>, digest: &str) -> Option<(Phase, String)> {
     let find = |decision| case.ballots.iter().find(move |b| b.decision == decision);
     if let Some(b) = find(Decision::Revoke) {
         let reason = b.reason.unwrap_or(RevocationReason::ApproverRequest);
-        return Some((Phase::Revoked, format!("{reason} by {}: {}", speaker(b), b.reasoning)));
+        return Some((
+            Phase::Revoked,
+            format!("{reason} by {}: {}", speaker(b), b.reasoning),
+        ));
     }
-    if let Some(b) = case.ballots.iter().find(|b| b.decision == Decision::Reject && b.digest.as_deref().is_none_or(|d| d == digest)) {
-        return Some((Phase::Rejected, format!("rejected by {}: {}", b.person, b.reasoning)));
+    if let Some(b) = case
+        .ballots
+        .iter()
+        .find(|b| b.decision == Decision::Reject && b.digest.as_deref().is_none_or(|d| d == digest))
+    {
+        return Some((
+            Phase::Rejected,
+            format!("rejected by {}: {}", b.person, b.reasoning),
+        ));
     }
     case.ballots
         .iter()
         .find(|b| b.decision == Decision::Cancel && b.person == case.request.requester.username)
-        .map(|b| (Phase::Cancelled, format!("cancelled by {}: {}", b.person, b.reasoning)))
+        .map(|b| {
+            (
+                Phase::Cancelled,
+                format!("cancelled by {}: {}", b.person, b.reasoning),
+            )
+        })
 }
 
 /// Who speaks in a ballot: a person, or the operator that found something.
 fn speaker(ballot: &Ballot) -> &str {
-    if is_service_account(&ballot.person) { "the guard" } else { &ballot.person }
+    if is_service_account(&ballot.person) {
+        "the guard"
+    } else {
+        &ballot.person
+    }
 }
 
 /// When an issued permit's changes may start.
@@ -129,7 +185,10 @@ impl Window {
         let opens = request.earliest_start.map_or(issued, |t| t.max(issued));
         // A later start moves the window, its length stays.
         let end = opens.checked_add(template.window).unwrap_or(Timestamp::MAX);
-        Self { opens, closes: request.latest_start.map_or(end, |t| t.min(end)) }
+        Self {
+            opens,
+            closes: request.latest_start.map_or(end, |t| t.min(end)),
+        }
     }
 }
 
@@ -169,7 +228,12 @@ pub fn standing(case: &Case<'_>, recorded: Option<Phase>, trace: &mut Trace) -> 
     if case.may_use != Some(true) {
         return Standing::Pending("the right to use the template could not be asked".into());
     }
-    let tally = tally(case.template, &case.request.requester.username, &digest, case.ballots);
+    let tally = tally(
+        case.template,
+        &case.request.requester.username,
+        &digest,
+        case.ballots,
+    );
     if !tally.met {
         let why = format!("needs {}", tally.outstanding.join("; and "));
         trace.push(Rule::Approvals, Verdict::Wait, why.clone());
@@ -185,26 +249,46 @@ fn issued(case: &Case<'_>, digest: &str, recorded: Option<Phase>, trace: &mut Tr
         trace.push(rule, Verdict::Wait, why);
         Standing::Pending(why.into())
     };
-    let Some((armed, issued)) = case.armed.and_then(|a| a.issued_time.as_ref().map(|t| (a, t.0))) else {
+    let Some((armed, issued)) = case
+        .armed
+        .and_then(|a| a.issued_time.as_ref().map(|t| (a, t.0)))
+    else {
         return pending(trace, Rule::Prior, "it is approved and waits for issuance");
     };
     if armed.digest != digest {
-        return pending(trace, Rule::Digest, "the request is not the one that was issued");
+        return pending(
+            trace,
+            Rule::Digest,
+            "the request is not the one that was issued",
+        );
     }
     trace.push(Rule::Digest, Verdict::Pass, short(digest));
-    if !recorded.is_some_and(|p| matches!(p, Phase::Issued | Phase::Executing | Phase::Validating)) {
+    if !recorded.is_some_and(|p| matches!(p, Phase::Issued | Phase::Executing | Phase::Validating))
+    {
         return pending(trace, Rule::Digest, "its issuance is not yet reported");
     }
     let window = Window::of(case.request, case.template, issued);
     if case.now < window.opens {
-        trace.push(Rule::Window, Verdict::Fail, format!("opens {}", stamp(window.opens)));
+        trace.push(
+            Rule::Window,
+            Verdict::Fail,
+            format!("opens {}", stamp(window.opens)),
+        );
         return Standing::NotYet(window);
     }
     if case.now >= window.closes {
-        trace.push(Rule::Window, Verdict::Fail, format!("closed {}", stamp(window.closes)));
+        trace.push(
+            Rule::Window,
+            Verdict::Fail,
+            format!("closed {}", stamp(window.closes)),
+        );
         return Standing::Lapsed(window);
     }
-    trace.push(Rule::Window, Verdict::Pass, format!("closes {}", stamp(window.closes)));
+    trace.push(
+        Rule::Window,
+        Verdict::Pass,
+        format!("closes {}", stamp(window.closes)),
+    );
     Standing::InForce(window)
 }
 
@@ -213,13 +297,19 @@ pub fn told(tally: &Tally, template: &Template) -> String {
     if template.is_automatic() {
         return "automatic: no approval is needed".into();
     }
-    let who: Vec<_> = tally.counted.iter().map(|(person, role)| format!("{person} as {role}")).collect();
+    let who: Vec<_> = tally
+        .counted
+        .iter()
+        .map(|(person, role)| format!("{person} as {role}"))
+        .collect();
     who.join(", ")
 }
 
 /// A time as people read it: RFC 3339, whole seconds.
 pub fn stamp(time: Timestamp) -> String {
-    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+    Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
+        .to_string()
 }
 
 /// A digest, short enough for a line.

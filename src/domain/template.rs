@@ -82,25 +82,43 @@ impl Template {
         if self.is_automatic() {
             return "no approval".into();
         }
-        let rules: Vec<_> = self.rules.iter().map(|r| format!("{} of {}", r.count, r.roles.join(" or "))).collect();
+        let rules: Vec<_> = self
+            .rules
+            .iter()
+            .map(|r| format!("{} of {}", r.count, r.roles.join(" or ")))
+            .collect();
         rules.join("; and ")
     }
 
     /// How many approvals are needed in all.
     pub fn needed(&self) -> usize {
-        if self.is_automatic() { 0 } else { self.rules.iter().map(|r| usize::try_from(r.count).unwrap_or(usize::MAX)).sum() }
+        if self.is_automatic() {
+            0
+        } else {
+            self.rules
+                .iter()
+                .map(|r| usize::try_from(r.count).unwrap_or(usize::MAX))
+                .sum()
+        }
     }
 }
 
 /// Whether a template governs changes in this place; operations are asked where they are known.
 pub fn governs_place(applies_to: &AppliesTo, namespace: &str, environment: &str) -> bool {
     (applies_to.namespaces.is_empty() || applies_to.namespaces.iter().any(|n| n == namespace))
-        && (applies_to.environments.is_empty() || applies_to.environments.iter().any(|e| e == environment))
+        && (applies_to.environments.is_empty()
+            || applies_to.environments.iter().any(|e| e == environment))
 }
 
 /// Whether a template governs every one of these operations.
-pub fn governs_operations<'a>(applies_to: &AppliesTo, operations: impl IntoIterator<Item = &'a Operation>) -> bool {
-    applies_to.operations.is_empty() || operations.into_iter().all(|o| applies_to.operations.contains(o))
+pub fn governs_operations<'a>(
+    applies_to: &AppliesTo,
+    operations: impl IntoIterator<Item = &'a Operation>,
+) -> bool {
+    applies_to.operations.is_empty()
+        || operations
+            .into_iter()
+            .all(|o| applies_to.operations.contains(o))
 }
 
 /// A kept revision of a template: since when it was the current one.
@@ -119,7 +137,9 @@ pub struct Revision {
 /// Taken from objects that only the leader writes, never from the permit's status.
 pub fn governing(revisions: &[Revision], created: Timestamp) -> Option<&Revision> {
     // A permit's creation time is cut to whole seconds, a revision's is not.
-    let horizon = created.checked_add(Duration::from_secs(1)).unwrap_or(created);
+    let horizon = created
+        .checked_add(Duration::from_secs(1))
+        .unwrap_or(created);
     revisions
         .iter()
         .filter(|r| r.since < horizon)
@@ -133,13 +153,19 @@ mod tests {
 
     fn revision(second: i64, digest: &str) -> Revision {
         let since = Timestamp::from_second(second).unwrap();
-        Revision { since, template: Err("not looked at".into()), digest: digest.into() }
+        Revision {
+            since,
+            template: Err("not looked at".into()),
+            digest: digest.into(),
+        }
     }
 
     #[test]
     fn t45_a_permit_keeps_the_revision_that_stood_when_it_was_made() {
         let revisions = [revision(10, "a"), revision(20, "b")];
-        let at = |s| governing(&revisions, Timestamp::from_second(s).unwrap()).map(|r| r.digest.as_str());
+        let at = |s| {
+            governing(&revisions, Timestamp::from_second(s).unwrap()).map(|r| r.digest.as_str())
+        };
         assert_eq!(at(15), Some("a"));
         assert_eq!(at(25), Some("b"));
     }
@@ -147,7 +173,10 @@ mod tests {
     #[test]
     fn a_permit_that_came_before_its_template_is_governed_by_the_first_revision() {
         let revisions = [revision(10, "a"), revision(20, "b")];
-        assert_eq!(governing(&revisions, Timestamp::UNIX_EPOCH).map(|r| r.digest.as_str()), Some("a"));
+        assert_eq!(
+            governing(&revisions, Timestamp::UNIX_EPOCH).map(|r| r.digest.as_str()),
+            Some("a")
+        );
         assert_eq!(governing(&[], Timestamp::UNIX_EPOCH), None);
     }
 }

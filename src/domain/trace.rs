@@ -113,7 +113,11 @@ pub struct Trace(pub Vec<Step>);
 impl Trace {
     /// Adds a step.
     pub fn push(&mut self, rule: Rule, verdict: Verdict, because: impl Into<String>) {
-        self.0.push(Step { rule, verdict, because: because.into() });
+        self.0.push(Step {
+            rule,
+            verdict,
+            because: because.into(),
+        });
     }
 
     /// The trace as it stands in status.
@@ -123,7 +127,9 @@ impl Trace {
 
     /// The first step that did not let the matter pass.
     pub fn stopped_at(&self) -> Option<&Step> {
-        self.0.iter().find(|s| matches!(s.verdict, Verdict::Fail | Verdict::Wait))
+        self.0
+            .iter()
+            .find(|s| matches!(s.verdict, Verdict::Fail | Verdict::Wait))
     }
 }
 
@@ -139,6 +145,12 @@ impl Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}: {}", self.rule.as_str(), self.verdict, self.because)
+        write!(
+            f,
+            "{} {:?}: {}",
+            self.rule.as_str(),
+            self.verdict,
+            self.because
+        )
     }
 }

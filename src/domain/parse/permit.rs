@@ -19,7 +19,10 @@ pub fn request(permit: &Permit) -> (Request, Vec<FieldError>) {
     let request = Request {
         name: meta.name.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
-        created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |t| t.0),
+        created: meta
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |t| t.0),
         namespace,
         spec: permit.spec.clone(),
         requester,
@@ -33,18 +36,29 @@ pub fn request(permit: &Permit) -> (Request, Vec<FieldError>) {
 pub fn mistakes(spec: &PermitSpec, namespace: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if spec.purpose.trim().is_empty() {
-        errors.push(FieldError::new("spec.purpose", "is empty; say why the change is made"));
+        errors.push(FieldError::new(
+            "spec.purpose",
+            "is empty; say why the change is made",
+        ));
     }
     if spec.targets.is_empty() {
         errors.push(FieldError::new("spec.targets", "names no workload"));
     }
     let mut seen = BTreeSet::new();
     for (i, target) in spec.targets.iter().enumerate() {
-        target_mistakes(&format!("spec.targets[{i}]"), target, namespace, &mut errors);
+        target_mistakes(
+            &format!("spec.targets[{i}]"),
+            target,
+            namespace,
+            &mut errors,
+        );
         if !seen.insert((target.kind, &target.name)) {
             errors.push(FieldError::new(
                 format!("spec.targets[{i}].name"),
-                format!("`{}` is named twice; permits never combine, give one target its whole outcome", target.name),
+                format!(
+                    "`{}` is named twice; permits never combine, give one target its whole outcome",
+                    target.name
+                ),
             ));
         }
     }
@@ -54,7 +68,10 @@ pub fn mistakes(spec: &PermitSpec, namespace: &str) -> Vec<FieldError> {
     {
         errors.push(FieldError::new(
             "spec.schedule.latestStart",
-            format!("the window ends before it starts: `{}` is not after `{}`", latest.0, earliest.0),
+            format!(
+                "the window ends before it starts: `{}` is not after `{}`",
+                latest.0, earliest.0
+            ),
         ));
     }
     errors
@@ -69,7 +86,10 @@ fn target_mistakes(path: &str, target: &Target, namespace: &str, errors: &mut Ve
     }
     let names_outcome = !target.images.is_empty() || target.pod_template_digest.is_some();
     if !names_outcome && target.operations.is_empty() {
-        errors.push(FieldError::new(path, "names no outcome; give images, podTemplateDigest or operations"));
+        errors.push(FieldError::new(
+            path,
+            "names no outcome; give images, podTemplateDigest or operations",
+        ));
     }
     if !target.images.is_empty() && target.pod_template_digest.is_some() {
         errors.push(FieldError::new(
@@ -78,10 +98,15 @@ fn target_mistakes(path: &str, target: &Target, namespace: &str, errors: &mut Ve
         ));
     }
     for operation in &target.operations {
-        if matches!(operation, Operation::Deploy | Operation::Create | Operation::Rollback) {
+        if matches!(
+            operation,
+            Operation::Deploy | Operation::Create | Operation::Rollback
+        ) {
             errors.push(FieldError::new(
                 format!("{path}.operations"),
-                format!("`{operation}` needs a named outcome; give images or podTemplateDigest instead"),
+                format!(
+                    "`{operation}` needs a named outcome; give images or podTemplateDigest instead"
+                ),
             ));
         }
     }

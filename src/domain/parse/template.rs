@@ -12,7 +12,11 @@ use crate::domain::template::{Level, Template};
 const EMERGENCY_WINDOW: Duration = Duration::from_secs(3600);
 
 /// Checks a template; all mistakes are reported.
-pub fn template(name: &str, digest: &str, spec: &PermitTemplateSpec) -> Result<Template, Vec<FieldError>> {
+pub fn template(
+    name: &str,
+    digest: &str,
+    spec: &PermitTemplateSpec,
+) -> Result<Template, Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut duration = |path: &str, text: &str| {
         quantity::span(text).unwrap_or_else(|error| {
@@ -25,7 +29,10 @@ pub fn template(name: &str, digest: &str, spec: &PermitTemplateSpec) -> Result<T
     let max_duration = duration("spec.execution.maxDuration", &spec.execution.max_duration);
     let soak = duration("spec.guard.soak", &spec.guard.soak);
     if spec.class == TemplateClass::Emergency && window > EMERGENCY_WINDOW {
-        errors.push(FieldError::new("spec.execution.window", "an emergency lasts at most `1h`"));
+        errors.push(FieldError::new(
+            "spec.execution.window",
+            "an emergency lasts at most `1h`",
+        ));
     }
     for (i, rule) in spec.approval.rules.iter().enumerate() {
         rule_errors(i, rule, &mut errors);
@@ -36,7 +43,11 @@ pub fn template(name: &str, digest: &str, spec: &PermitTemplateSpec) -> Result<T
     Ok(Template {
         name: name.to_owned(),
         digest: digest.to_owned(),
-        level: if spec.class == TemplateClass::Emergency { Level::Emergency } else { Level::Numbered(spec.level) },
+        level: if spec.class == TemplateClass::Emergency {
+            Level::Emergency
+        } else {
+            Level::Numbered(spec.level)
+        },
         grant: spec.grant,
         applies_to: spec.applies_to.clone(),
         rules: spec.approval.rules.clone(),
@@ -53,12 +64,21 @@ pub fn template(name: &str, digest: &str, spec: &PermitTemplateSpec) -> Result<T
 fn rule_errors(i: usize, rule: &crate::api::template::ApprovalRule, errors: &mut Vec<FieldError>) {
     let path = format!("spec.approval.rules[{i}]");
     if rule.roles.is_empty() {
-        errors.push(FieldError::new(format!("{path}.roles"), "names no role; nobody could ever approve"));
+        errors.push(FieldError::new(
+            format!("{path}.roles"),
+            "names no role; nobody could ever approve",
+        ));
     }
     if rule.count < 1 {
-        errors.push(FieldError::new(format!("{path}.count"), format!("must be at least 1: `{}`", rule.count)));
+        errors.push(FieldError::new(
+            format!("{path}.count"),
+            format!("must be at least 1: `{}`", rule.count),
+        ));
     }
     for role in rule.roles.iter().filter(|r| r.as_str() == "status") {
-        errors.push(FieldError::new(format!("{path}.roles"), format!("`{role}` is the status subresource, not a role")));
+        errors.push(FieldError::new(
+            format!("{path}.roles"),
+            format!("`{role}` is the status subresource, not a role"),
+        ));
     }
 }
