@@ -109,7 +109,7 @@ impl Change {
     fn of_update(old: &Value, new: &Value) -> Self {
         let mut fields = content_changes(old, new);
         fields.extend(metadata::rollback_demand(Some(old), new));
-
+        fields.extend(metadata::added_owners(old, new));
         let operations = fields.iter().map(|field| field.operation).collect();
         Self { fields, operations }
     }
