@@ -16,6 +16,8 @@ use super::vocabulary::{Outcome, Phase};
 pub const FACTS_LABEL: &str = "permits.dev/facts-of";
 /// Label of the ConfigMaps that hold template revisions; its value is the template's name.
 pub const REVISION_LABEL: &str = "permits.dev/template";
+/// Annotation of a template revision: since when its content is the current one, in RFC 3339.
+pub const CURRENT_SINCE: &str = "permits.dev/current-since";
 /// The key under which both keep their JSON.
 pub const DATA_KEY: &str = "data.json";
 

@@ -1,1 +1,78 @@
-//! controller
+//! The controller: walks every permit along its life: gather, decide, apply.
+//!
+//! Runs only on the leader. Decides nothing itself; `domain::decide` does. Does not know how a change was admitted.
+
+pub mod admitted;
+mod apply;
+mod book;
+mod effects;
+mod enrol;
+mod error;
+mod events;
+mod facts;
+mod gather;
+mod permit;
+mod record;
+mod revisions;
+mod rollback;
+mod watch;
+
+use std::sync::Arc;
+
+use kube::Client;
+
+pub use admitted::AdmittedBook;
+pub use book::GuardBook;
+pub use error::Error;
+pub use permit::run;
+pub use watch::watch;
+
+use crate::clock::Clock;
+use crate::cluster::access::Access;
+use crate::cluster::caches::Caches;
+use crate::cluster::leadership::Leadership;
+use crate::ledger::{Backlog, Ledger};
+use crate::metrics::Metrics;
+use crate::probe::Probe;
+
+/// Everything that the controller acts with.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// What is known of the cluster, kept by watches.
+    pub caches: Arc<Caches>,
+    /// Who may do what.
+    pub access: Access,
+    /// The audit record.
+    pub ledger: Arc<dyn Ledger>,
+    /// Records that wait until the ledger can be written.
+    pub backlog: Backlog,
+    /// Prometheus.
+    pub probe: Arc<dyn Probe>,
+    /// What the checks have seen.
+    pub guard: GuardBook,
+    /// Who made which change.
+    pub admitted: AdmittedBook,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The right to write; asked before each effect.
+    pub leadership: Arc<Leadership>,
+    /// Events, with their series.
+    pub recorder: kube::runtime::events::Recorder,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Context {
+    /// Refuses when this process no longer leads: a stopped and resumed leader must not write (threat rule 11).
+    pub(crate) fn ensure_leading(&self) -> Result<(), Error> {
+        self.leadership.ensure().map_err(Error::NotLeading)
+    }
+
+    /// The lease transitions under which records are written.
+    pub(crate) fn fence(&self) -> u64 {
+        u64::try_from(self.leadership.fence).unwrap_or(0)
+    }
+}

@@ -1,0 +1,69 @@
+//! Apply: writes only, each idempotent, in the order that survives a crash.
+//!
+//! Record the intent, do what the status must not claim before it is done, write the transition on the version it was
+//! decided on, then act, then show. Revocation, stop and rollback do not wait for the ledger; their records follow.
+
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+use tracing::info;
+
+use super::effects::{after, before};
+use super::{Context, Error, events, record};
+use crate::api::FIELD_MANAGER;
+use crate::api::permit::{Permit, PermitStatus};
+use crate::api::vocabulary::Phase;
+use crate::cluster::client::deadline;
+use crate::domain::decide::Decision;
+use crate::domain::world::World;
+
+/// Does what was decided.
+pub(super) async fn apply(ctx: &Context, permit: &Permit, world: &World, decision: Decision) -> Result<(), Error> {
+    ctx.ensure_leading()?;
+    record::transitions(ctx, world, &decision).await?;
+    before(ctx, world, &decision).await?;
+    if permit.status.as_ref() != Some(&decision.status) {
+        write_status(ctx, world, &decision.status).await?;
+    }
+    count(ctx, world, &decision);
+    events::show(ctx, permit, world, &decision.announcements).await;
+    after(ctx, world, &decision).await
+}
+
+/// Server-side apply of the whole status, on the version that was decided on: whoever edited meanwhile wins.
+async fn write_status(ctx: &Context, world: &World, status: &PermitStatus) -> Result<(), Error> {
+    ctx.ensure_leading()?;
+    let (namespace, name) = (&world.request.namespace, &world.request.name);
+    let api: Api<Permit> = Api::namespaced(ctx.client.clone(), namespace);
+    let body = json!({
+        "apiVersion": "permits.dev/v1alpha1",
+        "kind": "Permit",
+        "metadata": {"name": name, "namespace": namespace, "uid": world.request.uid, "resourceVersion": world.resource_version},
+        "status": status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    deadline("patch status", api.patch_status(name, &params, &Patch::Apply(&body)))
+        .await
+        .map(drop)
+        .map_err(|error| Error::Status(name.clone(), error))
+}
+
+/// Counts and logs only what was written (a crash before the write must not count twice).
+fn count(ctx: &Context, world: &World, decision: &Decision) {
+    let level = &decision.status.summary.level;
+    for step in &decision.transitions {
+        let labels = [step.from.as_str(), step.to.as_str(), level.as_str()];
+        ctx.metrics.transitions.with_label_values(&labels).inc();
+        if step.to == Phase::Revoked {
+            ctx.metrics.guard_breaches.with_label_values(&[step.reason]).inc();
+        }
+        info!(
+            permit = %world.request.name,
+            namespace = %world.request.namespace,
+            from = %step.from,
+            to = %step.to,
+            reason = step.reason,
+            because = %step.because,
+            "permit moved"
+        );
+    }
+}
