@@ -7,4 +7,7 @@ pub mod audit;
 pub mod breach;
 pub mod canonical;
 pub mod change;
+pub mod check;
+pub mod quantity;
 pub mod query;
+pub mod reading;
