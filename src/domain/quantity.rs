@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The longest duration that anything here may ask for.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 /// How many digits after the point are kept.
 const DIGITS: usize = 9;
 /// Units from the longest to the shortest, in milliseconds.
