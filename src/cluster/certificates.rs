@@ -45,9 +45,12 @@ pub struct Served {
 /// Why there is nothing to serve with, or nothing newer.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// The Secret was not read or written.
-    #[error(transparent)]
-    Call(#[from] CallError),
+    /// The Secret was not read.
+    #[error("secret `{SECRET}` was not read: {0}")]
+    Read(#[source] CallError),
+    /// The Secret was not written.
+    #[error("secret `{SECRET}` was not written: {0}")]
+    Write(#[source] CallError),
     /// Certificates could not be made.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -76,12 +79,14 @@ impl Certificates {
     /// Brings the Secret to what is due now and returns what to serve with. A follower acts only when nothing is usable.
     pub async fn ensure(&self, leads: bool) -> Result<Served, CertificateError> {
         for _ in 0..ATTEMPTS {
-            let stored = deadline("read the gate's certificates", self.api.get_opt(SECRET)).await?;
+            let stored = deadline(self.api.get_opt(SECRET))
+                .await
+                .map_err(CertificateError::Read)?;
             match self.step(stored, leads).await {
                 Ok(Some(served)) => return Ok(served),
                 // Written: the next look plans on what is there now.
                 Ok(None) => {}
-                Err(CertificateError::Call(error)) if error.is_conflict() => {}
+                Err(CertificateError::Write(error)) if error.is_conflict() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -121,7 +126,9 @@ impl Certificates {
                 _,
             ) => start(now, &self.wanted)?,
         };
-        self.store(stored, &next).await?;
+        self.store(stored, &next)
+            .await
+            .map_err(CertificateError::Write)?;
         Ok(None)
     }
 
@@ -132,11 +139,7 @@ impl Certificates {
                 data: Some(data_of(material)),
                 ..stored
             };
-            deadline(
-                "write the gate's certificates",
-                self.api.replace(SECRET, &params, &secret),
-            )
-            .await?;
+            deadline(self.api.replace(SECRET, &params, &secret)).await?;
         } else {
             let metadata = ObjectMeta {
                 name: Some(SECRET.to_owned()),
@@ -149,11 +152,7 @@ impl Certificates {
                 data: Some(data_of(material)),
                 ..Secret::default()
             };
-            deadline(
-                "create the gate's certificates",
-                self.api.create(&params, &secret),
-            )
-            .await?;
+            deadline(self.api.create(&params, &secret)).await?;
         }
         Ok(())
     }
@@ -290,7 +289,7 @@ mod tests {
         let certificates = store(&fake, &clock);
         certificates.ensure(true).await.unwrap();
         fake.change(PATH, |secret| {
-            secret["data"]["ca.key"] = "bm90IGEga2V5".into()
+            secret["data"]["ca.key"] = "bm90IGEga2V5".into();
         });
         let served = certificates.ensure(true).await.unwrap();
         assert!(inspect(&served.material).is_ok());

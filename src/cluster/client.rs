@@ -4,6 +4,7 @@
 //! any call, so the deadline is put on each call and not on the connection. Knows nothing of what is read or written.
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Status;
 use kube::{Client, Config};
 use std::path::Path;
 use std::time::Duration;
@@ -12,32 +13,32 @@ use std::time::Duration;
 pub const CALL_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 
-/// A call that failed, with what it was for.
+/// A call that failed. What it was for is said by whoever made it.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// No answer in time.
-    #[error("{act}: no answer from the API server within {limit:?}; it is tried again")]
-    Late {
-        /// What was attempted.
-        act: &'static str,
-        /// How long was waited.
-        limit: Duration,
-    },
+    #[error("no answer from the API server within {0:?}; it is tried again")]
+    Late(Duration),
     /// The API server, or the way to it, answered with an error.
-    #[error("{act}: {source}")]
-    Failed {
-        /// What was attempted.
-        act: &'static str,
-        /// The answer.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Failed(Box<kube::Error>),
 }
 
 impl CallError {
-    /// Did somebody else write first?
+    /// Did somebody else write first, or create it first?
     pub fn is_conflict(&self) -> bool {
         self.code() == Some(409)
+    }
+
+    /// Is there an object of that name already?
+    pub fn is_already_exists(&self) -> bool {
+        self.status()
+            .is_some_and(|status| status.code == 409 && status.reason == "AlreadyExists")
+    }
+
+    /// Does the API server find the object itself wrong?
+    pub fn is_invalid(&self) -> bool {
+        matches!(self.code(), Some(400 | 422))
     }
 
     /// Is the object gone, or was it never there?
@@ -53,19 +54,23 @@ impl CallError {
     /// Is the same call worth another try without any change to it?
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Late { .. } => true,
-            Self::Failed { .. } => self.code().is_none_or(|code| code == 429 || code >= 500),
+            Self::Late(_) => true,
+            Self::Failed(_) => self.code().is_none_or(|code| code == 429 || code >= 500),
         }
     }
 
     fn code(&self) -> Option<u16> {
-        let Self::Failed { source, .. } = self else {
+        self.status().map(|status| status.code)
+    }
+
+    fn status(&self) -> Option<&Status> {
+        let Self::Failed(source) = self else {
             return None;
         };
         let kube::Error::Api(status) = source.as_ref() else {
             return None;
         };
-        Some(status.code)
+        Some(status)
     }
 }
 
@@ -125,53 +130,39 @@ pub fn bounded(mut config: Config) -> Config {
     config
 }
 
-/// Makes a call under the common deadline. `act` says what it is for, such as "read the lease".
+/// Makes a call under the common deadline.
 pub async fn deadline<T>(
-    act: &'static str,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, CallError> {
-    within(CALL_LIMIT, act, call).await
+    within(CALL_LIMIT, call).await
 }
 
 /// Makes a call under a deadline of its own.
 pub async fn within<T>(
     limit: Duration,
-    act: &'static str,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, CallError> {
     match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|source| CallError::Failed {
-            act,
-            source: Box::new(source),
-        }),
-        Err(_) => Err(CallError::Late { act, limit }),
+        Ok(answer) => answer.map_err(|source| CallError::Failed(Box::new(source))),
+        Err(_) => Err(CallError::Late(limit)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::core::Status;
 
     fn refused(code: u16) -> CallError {
-        let status = Status::failure("no", "Reason").with_code(code);
-        CallError::Failed {
-            act: "read the lease",
-            source: Box::new(kube::Error::Api(Box::new(status))),
-        }
+        let status = Status::failure("no", "AlreadyExists").with_code(code);
+        CallError::Failed(Box::new(kube::Error::Api(Box::new(status))))
     }
 
     #[tokio::test]
     async fn a_call_without_an_answer_ends_at_its_deadline() {
         let never = std::future::pending::<Result<(), kube::Error>>();
-        let error = within(Duration::from_millis(1), "read the lease", never)
-            .await
-            .unwrap_err();
+        let error = within(Duration::from_millis(1), never).await.unwrap_err();
         assert!(error.is_transient());
-        assert!(
-            error.to_string().starts_with("read the lease: no answer"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("no answer"), "{error}");
     }
 
     #[test]

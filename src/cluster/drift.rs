@@ -173,7 +173,7 @@ mod tests {
                 .object_selector
                 .as_mut()
                 .unwrap()
-                .match_labels = Some([("a".into(), "b".into())].into())
+                .match_labels = Some([("a".into(), "b".into())].into());
         });
         differs(|live| live.metadata.labels = None);
     }

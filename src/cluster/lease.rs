@@ -67,7 +67,7 @@ impl Lease {
                 Ok(Some(won)) => return won,
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(%error, lease = %self.settings.name, "lease not acquired")
+                    tracing::warn!(%error, lease = %self.settings.name, "lease not acquired");
                 }
             }
             tokio::time::sleep(self.settings.timing.retry).await;
@@ -122,12 +122,7 @@ impl Lease {
     }
 
     pub(crate) async fn read(&self) -> Result<Option<LeaseObject>, CallError> {
-        within(
-            self.call_limit(),
-            "read the lease",
-            self.api.get_opt(&self.settings.name),
-        )
-        .await
+        within(self.call_limit(), self.api.get_opt(&self.settings.name)).await
     }
 
     async fn create(&self, fence: i64) -> Result<LeaseObject, CallError> {
@@ -146,7 +141,6 @@ impl Lease {
         };
         within(
             self.call_limit(),
-            "create the lease",
             self.api.create(&PostParams::default(), &object),
         )
         .await
@@ -170,17 +164,12 @@ impl Lease {
             acquire_time,
             ..self.spec(fence, now)
         });
-        self.put(object, "write the lease").await
+        self.put(object).await
     }
 
-    pub(crate) async fn put(
-        &self,
-        object: LeaseObject,
-        act: &'static str,
-    ) -> Result<LeaseObject, CallError> {
+    pub(crate) async fn put(&self, object: LeaseObject) -> Result<LeaseObject, CallError> {
         within(
             self.call_limit(),
-            act,
             self.api
                 .replace(&self.settings.name, &PostParams::default(), &object),
         )

@@ -104,7 +104,7 @@ impl<'a> Tenure<'a> {
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
         self.object.spec = Some(spec);
-        if let Err(error) = self.lease.put(self.object, "release the lease").await {
+        if let Err(error) = self.lease.put(self.object).await {
             tracing::warn!(%error, "lease not released; the next leader waits until it lapses");
         }
         Ok(())
@@ -137,7 +137,7 @@ mod tests {
         let lease = candidate(&fake, timing());
         let (leadership, tenure) = lease.acquire().await;
         fake.change(PATH, |object| {
-            object["spec"]["holderIdentity"] = "usurper".into()
+            object["spec"]["holderIdentity"] = "usurper".into();
         });
         assert_eq!(
             tenure.keep(&CancellationToken::new()).await,
@@ -163,7 +163,7 @@ mod tests {
         let lease = candidate(&fake, timing());
         let (leadership, mut tenure) = lease.acquire().await;
         fake.change(PATH, |object| {
-            object["metadata"]["annotations"] = serde_json::json!({"note": "seen"})
+            object["metadata"]["annotations"] = serde_json::json!({"note": "seen"});
         });
         tenure.renew().await.unwrap();
         tenure.renew().await.unwrap();

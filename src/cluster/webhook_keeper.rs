@@ -3,6 +3,7 @@
 //! Watches, compares, repairs, and tells every change that was not ours. There is no polling: a watch shows each change
 //! at once. What is wanted is `webhook_config`'s, what differs is `drift`'s.
 
+use crate::api::FIELD_MANAGER;
 use crate::cluster::certificates::Served;
 use crate::cluster::client::{CallError, deadline};
 use crate::cluster::drift::{Change, Configuration, Drift, blame, is_as_wanted};
@@ -18,9 +19,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// Under this name our fields stand in every object that we apply.
-pub const FIELD_MANAGER: &str = "permit-operator";
 
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -162,7 +160,7 @@ where
             Patch::Apply(wanted),
         );
         let apply = self.api.patch(CONFIGURATION, &params, &body);
-        let applied = deadline("apply the webhook configuration", apply).await?;
+        let applied = deadline(apply).await?;
         if is_as_wanted(&applied, wanted) {
             return Ok(applied);
         }
@@ -174,7 +172,7 @@ where
             ..PostParams::default()
         };
         let replace = self.api.replace(CONFIGURATION, &params, &whole);
-        Ok(deadline("replace the webhook configuration", replace).await?)
+        Ok(deadline(replace).await?)
     }
 }
 
@@ -245,7 +243,7 @@ mod tests {
             let leadership =
                 Leadership::granted(1, Timing::of_lease(Duration::from_hours(1)), Instant::now());
             let keeper = Keeper::new(fake.client(), leadership, wanted, move |drift| {
-                heard.lock().unwrap().push(drift)
+                heard.lock().unwrap().push(drift);
             });
             Self {
                 fake,

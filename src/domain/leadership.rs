@@ -165,11 +165,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(seen: Option<Sighting>, now: u64, fence: Option<i64>, wanted: Step) {
-        assert_eq!(
-            next_step(seen.as_ref(), seconds(now), &me(fence), &TIMING),
-            wanted
-        );
+    fn check(seen: Option<&Sighting>, now: u64, fence: Option<i64>, wanted: Step) {
+        assert_eq!(next_step(seen, seconds(now), &me(fence), &TIMING), wanted);
     }
 
     #[test]
@@ -180,7 +177,7 @@ mod tests {
     #[test]
     fn a_held_lease_is_waited_for_until_it_did_not_change_for_its_duration() {
         check(
-            Some(held_by("other", 3, 100)),
+            Some(&held_by("other", 3, 100)),
             101,
             None,
             Step::Wait {
@@ -188,7 +185,7 @@ mod tests {
             },
         );
         check(
-            Some(held_by("other", 3, 100)),
+            Some(&held_by("other", 3, 100)),
             115,
             None,
             Step::Take { fence: 4 },
@@ -198,7 +195,7 @@ mod tests {
     #[test]
     fn a_released_lease_is_taken_at_once() {
         check(
-            Some(held_by("", 3, 100)),
+            Some(&held_by("", 3, 100)),
             100,
             None,
             Step::Take { fence: 4 },
@@ -208,7 +205,7 @@ mod tests {
     #[test]
     fn a_lease_under_our_own_name_that_we_do_not_hold_is_waited_for() {
         check(
-            Some(held_by("me", 3, 100)),
+            Some(&held_by("me", 3, 100)),
             101,
             None,
             Step::Wait {
@@ -219,14 +216,14 @@ mod tests {
 
     #[test]
     fn the_holder_renews_whatever_the_age() {
-        check(Some(held_by("me", 3, 0)), 100, Some(3), Step::Renew);
+        check(Some(&held_by("me", 3, 0)), 100, Some(3), Step::Renew);
     }
 
     #[test]
     fn the_holder_has_lost_when_another_name_another_count_or_nothing_is_there() {
-        check(Some(held_by("other", 3, 0)), 0, Some(3), Step::Lost);
-        check(Some(held_by("me", 4, 0)), 0, Some(3), Step::Lost);
-        check(Some(held_by("", 3, 0)), 0, Some(3), Step::Lost);
+        check(Some(&held_by("other", 3, 0)), 0, Some(3), Step::Lost);
+        check(Some(&held_by("me", 4, 0)), 0, Some(3), Step::Lost);
+        check(Some(&held_by("", 3, 0)), 0, Some(3), Step::Lost);
         check(None, 0, Some(3), Step::Lost);
     }
 
