@@ -1,0 +1,114 @@
+//! Match conditions: what the API server drops by itself because it cannot be a change that anybody decides on.
+//!
+//! They keep one rollout at one call, and our outage out of the way of the garbage collector. Controllers are told by
+//! exact username and by the id of their credential, which an impersonated request has not; never by a group. An error
+//! in a condition refuses the request, so absent fields are asked for with `has` and `?`.
+
+use k8s_openapi::api::admissionregistration::v1::MatchCondition;
+
+/// An equal spec is a change all the same when an owner is added (a dead one gets the workload deleted) or the
+/// annotation that restores an old template is set.
+const COULD_BE_A_CHANGE: &str = "request.operation != 'UPDATE' || !has(object.spec) || !has(oldObject.spec) || object.spec != oldObject.spec
+|| (request.resource.resource == 'deployments'
+&& object.metadata.?ownerReferences.orValue([]).exists(o, !oldObject.metadata.?ownerReferences.orValue([]).exists(p, p.uid == o.uid)))
+|| !(object.metadata.?annotations[?'deprecated.deployment.rollback.to'].orValue('') in
+['', oldObject.metadata.?annotations[?'deprecated.deployment.rollback.to'].orValue('')])";
+
+/// From or to no replicas is judged; in between the autoscaler works within limits that are gated themselves.
+const NOT_THE_AUTOSCALER: &str =
+    "!('authentication.kubernetes.io/credential-id' in request.userInfo.?extra.orValue({})
+&& request.userInfo.username == 'system:serviceaccount:kube-system:horizontal-pod-autoscaler'
+&& request.?subResource.orValue('') == 'scale' && request.operation == 'UPDATE'
+&& oldObject.spec.?replicas.orValue(0) > 0 && object.spec.?replicas.orValue(0) > 0)";
+
+const NOT_A_COLLECTORS_DELETION: &str = "!('authentication.kubernetes.io/credential-id' in request.userInfo.?extra.orValue({})
+&& request.operation == 'DELETE' && request.userInfo.username in
+['system:serviceaccount:kube-system:generic-garbage-collector', 'system:serviceaccount:kube-system:namespace-controller',
+'system:serviceaccount:kube-system:ttl-after-finished-controller'])";
+
+/// The conditions of the entries for workloads.
+pub fn for_workloads() -> Vec<MatchCondition> {
+    vec![
+        condition("could-be-a-change", COULD_BE_A_CHANGE.to_owned()),
+        condition(
+            "not-the-autoscaler-on-a-running-workload",
+            NOT_THE_AUTOSCALER.to_owned(),
+        ),
+        condition(
+            "not-a-collectors-deletion",
+            NOT_A_COLLECTORS_DELETION.to_owned(),
+        ),
+    ]
+}
+
+/// The conditions of the entries for our own kinds. The operator's own revocation passes: ending a permit's power must
+/// not wait for a gate that may be what is broken.
+pub fn for_own_kinds(namespace: &str) -> Vec<MatchCondition> {
+    let revocation = format!(
+        "!('authentication.kubernetes.io/credential-id' in request.userInfo.?extra.orValue({{}})
+&& request.userInfo.username == 'system:serviceaccount:{namespace}:permit-operator'
+&& request.resource.resource == 'approvals' && request.operation == 'CREATE'
+&& object.spec.?decision.orValue('') == 'Revoke')"
+    );
+    vec![
+        condition("not-the-operators-revocation", revocation),
+        condition(
+            "not-a-collectors-deletion",
+            NOT_A_COLLECTORS_DELETION.to_owned(),
+        ),
+    ]
+}
+
+fn condition(name: &str, expression: String) -> MatchCondition {
+    MatchCondition {
+        name: name.to_owned(),
+        expression,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exemption_asks_for_an_exact_user_and_a_credential() {
+        for condition in for_workloads()
+            .into_iter()
+            .chain(for_own_kinds("permit-system"))
+        {
+            if condition.name.starts_with("not-") {
+                assert!(
+                    condition
+                        .expression
+                        .contains("authentication.kubernetes.io/credential-id"),
+                    "{}",
+                    condition.name
+                );
+                assert!(
+                    condition.expression.contains("request.userInfo.username"),
+                    "{}",
+                    condition.name
+                );
+            }
+            assert!(
+                !condition.expression.contains("groups"),
+                "{}",
+                condition.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_subresource_is_never_compared_where_it_may_be_absent() {
+        for condition in for_workloads()
+            .into_iter()
+            .chain(for_own_kinds("permit-system"))
+        {
+            assert!(
+                !condition.expression.contains("request.subResource"),
+                "{}",
+                condition.name
+            );
+        }
+    }
+}
