@@ -33,7 +33,7 @@ macro_rules! vocabulary {
 }
 
 vocabulary! {
-    /// Where a permit stands in its life (`domain.md`, section 2).
+    /// Where a permit stands in its life.
     Phase {
         /// Accepted by the API server, not yet checked.
         Requested,
@@ -65,7 +65,10 @@ vocabulary! {
 impl Phase {
     /// Whether nothing ever leads out of this phase.
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Closed | Self::Rejected | Self::Expired | Self::Revoked | Self::Cancelled)
+        matches!(
+            self,
+            Self::Closed | Self::Rejected | Self::Expired | Self::Revoked | Self::Cancelled
+        )
     }
 
     /// Whether a change under this permit is live: its target is busy for every other permit.
@@ -133,12 +136,15 @@ vocabulary! {
 impl RevocationReason {
     /// Whether people may give this reason; the others belong to the operator.
     pub const fn is_for_people(self) -> bool {
-        matches!(self, Self::ApproverRequest | Self::Incident | Self::Emergency)
+        matches!(
+            self,
+            Self::ApproverRequest | Self::Incident | Self::Emergency
+        )
     }
 }
 
 vocabulary! {
-    /// What a change does to a workload, worked out from its difference (`domain.md`, section 4).
+    /// What a change does to a workload, worked out from the difference of old and new.
     Operation {
         /// Images, commands, arguments.
         Deploy,
