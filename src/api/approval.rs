@@ -15,6 +15,7 @@ use super::vocabulary::{Decision, RevocationReason};
     group = "permits.dev",
     version = "v1alpha1",
     kind = "Approval",
+    doc = "One person's decision about one permit at one digest; the only way people act on a permit.",
     plural = "approvals",
     namespaced,
     shortname = "appr",
@@ -22,12 +23,17 @@ use super::vocabulary::{Decision, RevocationReason};
     selectable = ".spec.permitRef.name",
     printcolumn(name = "Permit", type_ = "string", json_path = ".spec.permitRef.name"),
     printcolumn(name = "Decision", type_ = "string", json_path = ".spec.decision"),
-    printcolumn(name = "Role", type_ = "string", json_path = ".spec.role"),
     printcolumn(name = "By", type_ = "string", json_path = ".spec.approver.username"),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Role",
+        type_ = "string",
+        json_path = ".spec.role",
+        priority = 1
     ),
     printcolumn(
         name = "Reasoning",
@@ -37,12 +43,12 @@ use super::vocabulary::{Decision, RevocationReason};
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.decision == 'Revoke' ? has(self.reason) : !has(self.reason)").message("reason stands beside Revoke and only there: ApproverRequest, Incident or Emergency").field_path(".reason"))]
+#[x_kube(validation = Rule::new("self.decision == 'Revoke' ? has(self.reason) : !has(self.reason)").message("reason stands beside Revoke and only there; people give ApproverRequest, Incident or Emergency").field_path(".reason"))]
 #[x_kube(validation = Rule::new("!(self.decision in ['Approve', 'Reject', 'RequestChanges', 'Revoke', 'Resume']) || has(self.role)").message("this decision is made in a role: role is missing").field_path(".role"))]
 pub struct ApprovalSpec {
     /// The permit that this decision is about.
     pub permit_ref: PermitRef,
-    /// What is decided.
+    /// What is decided. Example: `Approve`.
     pub decision: Decision,
     /// The role that the decider acts in; they need the verb `approve` (for Revoke: `revoke`) on `permits/ROLE`.
     /// Example: `tech-lead`.
@@ -55,8 +61,10 @@ pub struct ApprovalSpec {
     /// Why, in words. Always required. Example: `load test attached, rollback rehearsed`.
     #[schemars(length(min = 1, max = 2048))]
     pub reasoning: String,
-    /// Beside `Revoke` only: `ApproverRequest`, `Incident` or `Emergency`; the other reasons are machine findings.
+    /// Why the permit is revoked; beside `Revoke` only. People give `ApproverRequest`, `Incident` or `Emergency`; the
+    /// other reasons are machine findings. Example: `Incident`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RevocationReason")]
     pub reason: Option<RevocationReason>,
     /// The person who decides. Stamped from the request where it is missing; it must be the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,12 +78,16 @@ pub struct ApprovalSpec {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PermitRef {
-    /// Name of the permit, in the approval's own namespace.
+    /// Name of the permit, in the approval's own namespace. Example: `checkout-7f3c9`.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// The permit's `spec.requestId`: a permit made anew under the same name is another one.
+    /// Example: `01JD8T6V0W6Z3YB1X2K3M4N5P6`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 26))]
+    #[schemars(
+        length(min = 26, max = 26),
+        regex(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$")
+    )]
     pub request_id: Option<String>,
     /// The permit's digest that is decided about (`status.digest`). Demanded of Approve: an edit voids it.
     /// Example: `sha256:…` (64 hexadecimal digits).

@@ -95,11 +95,24 @@ pub fn merge(
 }
 
 /// The schema of a list of conditions: a map by `type`, so that server-side apply merges and never replaces it.
-pub(super) fn conditions_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    let item = generator.subschema_for::<Condition>();
+/// Written out, because the one that comes with the type is unbounded.
+pub(super) fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array",
-        "items": item,
+        "maxItems": 32,
+        "items": {
+            "description": "One aspect of the permit, as it stands.",
+            "type": "object",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {"description": "The aspect. Example: `Approved`.", "type": "string", "minLength": 1, "maxLength": 64},
+                "status": {"description": "`True`, `False`, or `Unknown` as long as nobody can tell.", "type": "string", "enum": ["True", "False", "Unknown"]},
+                "reason": {"description": "One word from the stable list of reasons. Example: `AwaitingApproval`.", "type": "string", "minLength": 1, "maxLength": 128},
+                "message": {"description": "A sentence for people.", "type": "string", "maxLength": 32768},
+                "lastTransitionTime": {"description": "When the status last changed. RFC 3339.", "type": "string", "format": "date-time"},
+                "observedGeneration": {"description": "The generation of the spec that this speaks of. Example: `1`.", "type": "integer", "format": "int64"}
+            }
+        },
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"]
     })

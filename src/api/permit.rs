@@ -1,16 +1,19 @@
 //! The Permit: one request and its whole life.
 //!
-//! The spec says what is asked; the status is a report for people and grants nothing.
+//! The spec says what is asked. What becomes of it stands in `status`, which grants nothing.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::conditions_schema;
-use super::vocabulary::{Operation, Outcome, Phase, RevocationReason, WorkloadKind};
+use super::vocabulary::{Operation, WorkloadKind};
+
+pub use super::status::{
+    CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, TraceLine,
+};
 
 /// What a person asks leave to do, within which times.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,12 +21,14 @@ use super::vocabulary::{Operation, Outcome, Phase, RevocationReason, WorkloadKin
     group = "permits.dev",
     version = "v1alpha1",
     kind = "Permit",
+    doc = "A time-limited, content-bound authorisation of one production change: one request and its whole life.",
     plural = "permits",
     namespaced,
     status = "PermitStatus",
     shortname = "pmt",
     category = "permitting",
     selectable = ".spec.template",
+    selectable = ".status.phase",
     printcolumn(
         name = "Target",
         type_ = "string",
@@ -108,15 +113,18 @@ pub struct PermitSpec {
         regex(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$")
     )]
     pub request_id: Option<String>,
-    /// The workloads that may change, each with the outcome that is permitted. At least one, at most 16.
+    /// The workloads that may change, each named once, with the outcome that is permitted. At least one, at most 16.
     #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
     pub targets: Vec<Target>,
     /// When the change may start. Default: from issuance until the template's window ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
     /// Usernames that may make the change. Default: the requester only. At most 16.
+    /// Example: `[system:serviceaccount:flux-system:kustomize-controller]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 256)))]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 512)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub executors: Vec<String>,
     /// Who asked, as the API server authenticated them. Stamped at admission; what a writer puts here is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,7 +134,7 @@ pub struct PermitSpec {
 /// One workload in the permit's own namespace, and what may become of it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.images) || has(self.podTemplateDigest) || has(self.operations)").message("a target names an outcome: give images, podTemplateDigest or operations"))]
+#[x_kube(validation = Rule::new("has(self.images) || has(self.podTemplateDigest) || (has(self.operations) && size(self.operations) > 0)").message("a target names an outcome: give images, podTemplateDigest or operations"))]
 #[x_kube(validation = Rule::new("!(has(self.images) && has(self.podTemplateDigest))").message("images and podTemplateDigest exclude each other: the digest already names every image"))]
 pub struct Target {
     /// Kind of the workload. Default: `Deployment`.
@@ -138,14 +146,14 @@ pub struct Target {
         regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// Namespace of the workload. It must be the permit's own, which is also the default.
+    /// Namespace of the workload. It must be the permit's own, which is also the default. Example: `shop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub namespace: Option<String>,
     /// Container name to image: exactly these images may be rolled out, and nothing but images may differ.
-    /// At most 32. Example: `{checkout: "shop/checkout:1.5.0"}`.
+    /// At least one, at most 32. Example: `{checkout: "shop/checkout:1.5.0"}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32), extend("maxProperties" = 32), schema_with = "images_schema")]
+    #[schemars(schema_with = "images_schema")]
     pub images: BTreeMap<String, String>,
     /// SHA-256 of the one pod template that may be rolled out, as the denial of the change or
     /// `kubectl permit request` prints it. Example: `sha256:9f2c…` (64 hexadecimal digits).
@@ -168,6 +176,7 @@ const fn deployment() -> WorkloadKind {
 fn images_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",
+        "minProperties": 1,
         "maxProperties": 32,
         "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 512}
     })
@@ -192,156 +201,12 @@ pub struct Identity {
     /// The username. Example: `alice@example.com`.
     #[schemars(length(max = 512))]
     pub username: String,
-    /// The authenticator's unique id for the user, if it gives one.
+    /// The authenticator's unique id for the user, if it gives one. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub uid: Option<String>,
-    /// The groups that the authenticator stated. At most 128.
+    /// The groups that the authenticator stated. Default: none. At most 512.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128), inner(length(max = 256)))]
+    #[schemars(length(max = 512), inner(length(max = 512)))]
     pub groups: Vec<String>,
-}
-
-/// What the operator reports of a permit. It never grants anything: the gate recomputes.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PermitStatus {
-    /// Where the permit stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<Phase>,
-    /// How it ended; empty until it has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
-    /// The generation of the spec that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Digest of the request: approvals name it, and an edit of the spec changes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// Digest of the template revision that governs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub template_digest: Option<String>,
-    /// When the permit was issued; the execution window counts from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_time: Option<Time>,
-    /// The last moment at which a change may start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_time: Option<Time>,
-    /// The execution, once a covered change was stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub execution: Option<Execution>,
-    /// Last verdict of each check.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    pub checks: Vec<CheckStatus>,
-    /// Why the permit was revoked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revocation: Option<RevocationStatus>,
-    /// The last decision, rule by rule: what `kubectl permit explain` prints.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
-    pub trace: Vec<TraceLine>,
-    /// Printable strings for `kubectl get`.
-    #[serde(default)]
-    pub summary: Summary,
-    /// The contract for programs: see the reference of condition types.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "conditions_schema")]
-    pub conditions: Vec<Condition>,
-}
-
-/// What `kubectl get permits` prints.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Summary {
-    /// The targets in short. Example: `deploy/checkout`.
-    #[serde(default)]
-    pub target: String,
-    /// Approvals that count, of those needed. Example: `1/2`, or `auto`.
-    #[serde(default)]
-    pub approvals: String,
-    /// The change in short. Example: `checkout=shop/checkout:1.5.0`.
-    #[serde(default)]
-    pub change: String,
-    /// The level of the template. Example: `2`, or `emergency`.
-    #[serde(default)]
-    pub level: String,
-    /// When the right to start ends, in RFC 3339, or `-`.
-    #[serde(default)]
-    pub expires: String,
-    /// The most telling sentence about the permit now.
-    #[serde(default)]
-    pub message: String,
-}
-
-/// The execution of a permit.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Execution {
-    /// When the operator saw the first covered change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_time: Option<Time>,
-    /// When every target's rollout was complete.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rolled_out_time: Option<Time>,
-    /// When the permit came to rest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_time: Option<Time>,
-    /// Who made the change, as admission saw it; empty where that knowledge was lost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub executor: Option<String>,
-    /// The gate's decision that admitted the change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decision_id: Option<String>,
-    /// How long the checks have been healthy, in seconds; the soak ends when it reaches the template's length.
-    #[serde(default)]
-    pub healthy_seconds: i64,
-}
-
-/// One step of a decision.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TraceLine {
-    /// The rule. Example: `approvals`.
-    pub rule: String,
-    /// `Pass`, `Fail`, `Wait` or `Skip`.
-    pub verdict: String,
-    /// The fact that it rests on.
-    pub because: String,
-}
-
-/// The last verdict of one check.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CheckStatus {
-    /// Name of the check. Example: `error-rate`.
-    pub name: String,
-    /// The workload that was judged. Example: `Deployment/checkout`.
-    pub target: String,
-    /// `Healthy`, `Breached` or `Unknown`.
-    pub verdict: String,
-    /// Why, with numbers.
-    pub reason: String,
-    /// The last value, as a decimal. Example: `0.0042`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// The limit it is held against. Example: `0.01`.
-    pub limit: String,
-    /// When the verdict was reached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<Time>,
-}
-
-/// Why and by whom a permit's power was ended.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RevocationStatus {
-    /// The reason.
-    pub reason: RevocationReason,
-    /// The Approval object that ended it.
-    pub approval: String,
-    /// What happened, in words.
-    pub message: String,
-    /// Where the undoing stands: `NotNeeded`, `Pending`, `Accepted`, `Done`, `Failed`, `Held`.
-    pub rollback: String,
 }

@@ -33,7 +33,7 @@ macro_rules! vocabulary {
 }
 
 vocabulary! {
-    /// Where a permit stands in its life (`domain.md`, section 2).
+    /// Where a permit stands in its life.
     Phase {
         /// Accepted by the API server, not yet checked.
         Requested,
@@ -144,7 +144,7 @@ impl RevocationReason {
 }
 
 vocabulary! {
-    /// What a change does to a workload, worked out from its difference (`domain.md`, section 4).
+    /// What a change does to a workload, worked out from the difference of old and new.
     Operation {
         /// Images, commands, arguments.
         Deploy,
