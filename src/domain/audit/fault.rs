@@ -44,7 +44,7 @@ pub enum Fault {
     #[error("doubled: the same line stands there twice")]
     Doubled,
     /// A line that belongs to no place in this chain.
-    #[error("inserted: another record with this number stands before it")]
+    #[error("inserted: the chain has no place for it")]
     Inserted,
     /// The file ends too early.
     #[error("cut: the file ends here, without its trailer")]

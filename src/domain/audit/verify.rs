@@ -4,6 +4,8 @@
 //! line after tells which of the two was altered: the one that nobody vouches for. Does not know who signed what;
 //! that the whole file was not written anew is what `anchor` (a head seen elsewhere) is for.
 
+mod blame;
+
 use k8s_openapi::jiff::Timestamp;
 
 use super::export::{Line, Payload, read};
@@ -75,15 +77,13 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(body: &'a [&'a [u8]], trailer: Option<Trailer>) -> Self {
-        let first = body.first().and_then(|line| match read(line) {
-            Ok(Line::Record(link)) => Some(link),
-            Ok(Line::Payload(_) | Line::Trailer(_)) | Err(_) => None,
-        });
-        // The trailer says where the file begins; without it the first record is believed.
+        // The trailer says where the file begins, wherever it stands; without it the first record is believed.
+        let first = body.first().and_then(|line| read(line).ok());
         let (log, from, prev) = match (&trailer, first) {
             (Some(trailer), _) => (trailer.log.clone(), trailer.from, Some(trailer.prev)),
-            (None, Some(link)) => (link.log, link.seq, Some(link.prev)),
-            (None, None) => (String::new(), 1, None),
+            (None, Some(Line::Trailer(trailer))) => (trailer.log, trailer.from, Some(trailer.prev)),
+            (None, Some(Line::Record(link))) => (link.log, link.seq, Some(link.prev)),
+            (None, Some(Line::Payload(_)) | None) => (String::new(), 1, None),
         };
         let prev = if from == 1 { Some(Head::genesis(&log).hash) } else { prev };
         Self { body, trailer, log, from, prev, last: 0, hashes: Vec::new(), owner: None, times: None, without_payload: 0 }
@@ -110,7 +110,7 @@ impl<'a> Walk<'a> {
             (Line::Payload(payload), Some(owner)) => self.payload(at, &payload, &owner),
             (Line::Record(link), Some(owner)) => Err(self.record_too_soon(at, &link, owner.link.seq)),
             (Line::Payload(payload), None) => Err(self.stray_payload(at, &payload)),
-            (Line::Trailer(_), owner) => Err(self.early_trailer(at, line, owner.map(|o| o.link.seq))),
+            (Line::Trailer(trailer), owner) => Err(self.early_trailer(at, &trailer, owner.map(|o| o.link.seq))),
         }
     }
 
@@ -134,27 +134,6 @@ impl<'a> Walk<'a> {
         Err(self.misplaced(at, &link, expected))
     }
 
-    /// What a record is that does not follow from the one before it.
-    fn misplaced(&self, at: usize, link: &Link, expected: u64) -> Broken {
-        if link.seq < expected {
-            let why = if self.is_known(link) { Fault::Doubled } else { Fault::Inserted };
-            return broken(at, Some(link.seq), why);
-        }
-        if link.seq == expected {
-            let is_first = self.hashes.is_empty();
-            return if self.is_vouched_for(at, link.hash) && !is_first {
-                broken(self.last, Some(expected.saturating_sub(1)), Fault::Altered)
-            } else {
-                broken(at, Some(expected), Fault::Altered)
-            };
-        }
-        if self.comes_later(at, |line| matches!(line, Line::Record(later) if later.seq == expected)) {
-            return broken(at, Some(expected), Fault::Swapped);
-        }
-        let why = Fault::Missing { first: expected, last: link.seq.saturating_sub(1) };
-        broken(at, Some(expected), why)
-    }
-
     fn payload(&mut self, at: usize, payload: &Payload, owner: &Owner) -> Result<(), Broken> {
         let seq = owner.link.seq;
         if payload.seq != seq {
@@ -172,59 +151,6 @@ impl<'a> Walk<'a> {
             Some(_) => return Err(broken(owner.at, Some(seq), Fault::Altered)),
         }
         Ok(())
-    }
-
-    /// A record stands where a payload should.
-    fn record_too_soon(&self, at: usize, link: &Link, owner: u64) -> Broken {
-        if self.is_known(link) { broken(at, Some(link.seq), Fault::Doubled) } else { self.absent_payload(at, owner) }
-    }
-
-    fn absent_payload(&self, at: usize, seq: u64) -> Broken {
-        let is_later = self.comes_later(at, |line| matches!(line, Line::Payload(later) if later.seq == seq));
-        broken(at, Some(seq), if is_later { Fault::Swapped } else { Fault::PayloadMissing })
-    }
-
-    /// A payload stands where a record should.
-    fn stray_payload(&self, at: usize, payload: &Payload) -> Broken {
-        let expected = self.next();
-        if self.comes_later(at, |line| matches!(line, Line::Record(later) if later.seq == expected)) {
-            return broken(at, Some(expected), Fault::Swapped);
-        }
-        if payload.seq < expected {
-            return broken(at, Some(payload.seq), Fault::Doubled);
-        }
-        broken(at, Some(expected), Fault::Missing { first: expected, last: payload.seq })
-    }
-
-    fn early_trailer(&self, at: usize, line: &[u8], owner: Option<u64>) -> Broken {
-        let is_last = at.checked_add(1) == Some(self.body.len());
-        if is_last && self.trailer.is_some() && read(line).ok() == self.trailer.clone().map(Line::Trailer) {
-            return broken(at.saturating_add(1), None, Fault::Doubled);
-        }
-        broken(at, Some(owner.unwrap_or_else(|| self.next())), Fault::Swapped)
-    }
-
-    /// Whether this very record was read before.
-    fn is_known(&self, link: &Link) -> bool {
-        link.seq
-            .checked_sub(self.from)
-            .and_then(|place| usize::try_from(place).ok())
-            .and_then(|place| self.hashes.get(place))
-            .is_some_and(|hash| *hash == link.hash)
-    }
-
-    /// Whether the next record after line `at`, or the trailer, carries this hash.
-    fn is_vouched_for(&self, at: usize, hash: Hash) -> bool {
-        let next = self.body.iter().skip(at.saturating_add(1)).map(|line| read(line)).find_map(|line| match line {
-            Ok(Line::Record(link)) => Some(link.prev),
-            Ok(Line::Trailer(trailer)) => Some(trailer.head),
-            Ok(Line::Payload(_)) | Err(_) => None,
-        });
-        next.or_else(|| self.trailer.as_ref().map(|trailer| trailer.head)) == Some(hash)
-    }
-
-    fn comes_later(&self, at: usize, is_it: impl Fn(&Line) -> bool) -> bool {
-        self.body.iter().skip(at.saturating_add(1)).any(|line| read(line).is_ok_and(|line| is_it(&line)))
     }
 
     fn end(&self) -> Result<(), Broken> {
@@ -286,3 +212,6 @@ impl<'a> Walk<'a> {
 fn broken(at: usize, seq: Option<u64>, why: Fault) -> Broken {
     Broken { line: at.saturating_add(1), seq, why }
 }
+
+#[cfg(test)]
+mod tests;
