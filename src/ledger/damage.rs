@@ -19,7 +19,10 @@ pub(super) struct State {
 }
 
 /// Reads the state.
-pub(super) async fn state(connection: &mut SqliteConnection, path: &Path) -> Result<State, LedgerError> {
+pub(super) async fn state(
+    connection: &mut SqliteConnection,
+    path: &Path,
+) -> Result<State, LedgerError> {
     let row = sqlx::query("SELECT log, key_id, fence, seq, hash FROM state")
         .fetch_optional(connection)
         .await
@@ -31,7 +34,10 @@ pub(super) async fn state(connection: &mut SqliteConnection, path: &Path) -> Res
         log: row.try_get("log").map_err(LedgerError::Read)?,
         key_id: row.try_get("key_id").map_err(LedgerError::Read)?,
         fence: number(row.try_get("fence").map_err(LedgerError::Read)?),
-        head: Head { seq: number(row.try_get("seq").map_err(LedgerError::Read)?), hash },
+        head: Head {
+            seq: number(row.try_get("seq").map_err(LedgerError::Read)?),
+            hash,
+        },
     })
 }
 
@@ -51,27 +57,43 @@ pub(super) async fn check_tail(
         let hash: Vec<u8> = row.try_get("hash").map_err(LedgerError::Read)?;
         let line: Vec<u8> = row.try_get("line").map_err(LedgerError::Read)?;
         if seq != expected.seq {
-            return Err(damaged(path, &format!("its last record should be {}, but is {seq}", expected.seq)));
+            return Err(damaged(
+                path,
+                &format!("its last record should be {}, but is {seq}", expected.seq),
+            ));
         }
         if Hash::from_bytes(&hash) != Some(expected.hash) || Hash::of(&line) != expected.hash {
             return Err(damaged(path, &format!("record {seq} was altered")));
         }
-        let link = read_link(&line).map_err(|fault| damaged(path, &format!("record {seq} is {fault}")))?;
+        let link =
+            read_link(&line).map_err(|fault| damaged(path, &format!("record {seq} is {fault}")))?;
         if link.seq != seq || link.log != state.log {
-            return Err(damaged(path, &format!("record {seq} stands in the wrong place")));
+            return Err(damaged(
+                path,
+                &format!("record {seq} stands in the wrong place"),
+            ));
         }
-        expected = Head { seq: seq.saturating_sub(1), hash: link.prev };
+        expected = Head {
+            seq: seq.saturating_sub(1),
+            hash: link.prev,
+        };
     }
     let is_read_to_the_start = tail.len() < 2;
     if is_read_to_the_start && expected != Head::genesis(&state.log) {
-        return Err(damaged(path, &format!("record {} is missing", expected.seq)));
+        return Err(damaged(
+            path,
+            &format!("record {} is missing", expected.seq),
+        ));
     }
     Ok(())
 }
 
 /// The error of a store that is not what was written.
 pub(super) fn damaged(path: &Path, why: &str) -> LedgerError {
-    LedgerError::Damaged { path: path.to_owned(), why: why.to_owned() }
+    LedgerError::Damaged {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    }
 }
 
 /// A number as SQLite keeps it; none of ours is negative.

@@ -49,9 +49,16 @@ pub(super) async fn write(
     while let Some(row) = rows.try_next().await.map_err(LedgerError::Read)? {
         let seq = number(row.try_get("seq").map_err(LedgerError::Read)?);
         let line: Vec<u8> = row.try_get("line").map_err(LedgerError::Read)?;
-        let personal = if range.withholds_payloads { None } else { personal(&row, file, seq)? };
+        let personal = if range.withholds_payloads {
+            None
+        } else {
+            personal(&row, file, seq)?
+        };
         put(out, &line)?;
-        put(out, &payload_line(&state.log, seq, personal).map_err(LedgerError::Seal)?)?;
+        put(
+            out,
+            &payload_line(&state.log, seq, personal).map_err(LedgerError::Seal)?,
+        )?;
     }
     put(out, &trailer_line(&trailer).map_err(LedgerError::Seal)?)?;
     out.flush().map_err(LedgerError::Write)?;
@@ -71,7 +78,14 @@ async fn frame(
     let prev = hash_at(snapshot, file, state, before).await?;
     let head = hash_at(snapshot, file, state, to).await?;
     let records = to.saturating_sub(before);
-    Ok(Trailer { log: state.log.clone(), records, from, to, prev, head })
+    Ok(Trailer {
+        log: state.log.clone(),
+        records,
+        from,
+        to,
+        prev,
+        head,
+    })
 }
 
 async fn hash_at(
@@ -102,7 +116,9 @@ async fn hash_at(
 fn personal(row: &SqliteRow, file: &Path, seq: u64) -> Result<Option<Personal>, LedgerError> {
     let salt: Option<Vec<u8>> = row.try_get("salt").map_err(LedgerError::Read)?;
     let body: Option<Vec<u8>> = row.try_get("body").map_err(LedgerError::Read)?;
-    let (Some(salt), Some(body)) = (salt, body) else { return Ok(None) };
+    let (Some(salt), Some(body)) = (salt, body) else {
+        return Ok(None);
+    };
     let unread = || damaged(file, &format!("the payload of record {seq} cannot be read"));
     let body: BTreeMap<String, String> = serde_json::from_slice(&body).map_err(|_| unread())?;
     let salt = salt.try_into().map_err(|_| unread())?;
@@ -110,5 +126,7 @@ fn personal(row: &SqliteRow, file: &Path, seq: u64) -> Result<Option<Personal>, 
 }
 
 fn put(out: &mut (dyn Write + Send), line: &[u8]) -> Result<(), LedgerError> {
-    out.write_all(line).and_then(|()| out.write_all(b"\n")).map_err(LedgerError::Write)
+    out.write_all(line)
+        .and_then(|()| out.write_all(b"\n"))
+        .map_err(LedgerError::Write)
 }

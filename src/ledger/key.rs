@@ -17,8 +17,12 @@ pub(super) fn read(path: &Path) -> io::Result<Option<PseudonymKey>> {
         Err(error) => return Err(error),
     };
     let mut bytes = [0; 32];
-    hex::decode_to_slice(text.trim(), &mut bytes)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not a key: want 64 hexadecimal digits"))?;
+    hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a key: want 64 hexadecimal digits",
+        )
+    })?;
     Ok(Some(PseudonymKey::new(bytes)))
 }
 
@@ -27,7 +31,11 @@ pub(super) fn make(path: &Path) -> io::Result<PseudonymKey> {
     let bytes: [u8; 32] = rand::random();
     // Written under another name and linked: nobody ever reads half a key, and nobody's key is overwritten.
     let draft = path.with_extension(format!("new-{}", hex::encode(rand::random::<[u8; 8]>())));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)?;
     file.write_all(hex::encode(bytes).as_bytes())?;
     file.sync_all()?;
     let linked = fs::hard_link(&draft, path);
@@ -56,7 +64,10 @@ mod tests {
         assert_eq!(read(&path).unwrap(), None);
         let first = make(&path).unwrap();
         assert_eq!(make(&path).unwrap(), first);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 

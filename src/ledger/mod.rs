@@ -108,7 +108,9 @@ pub enum LedgerError {
     #[error("seal a record")]
     Seal(#[source] serde_json::Error),
     /// Another leader has written since.
-    #[error("refused: a later leader writes this ledger (its lease transitions are {highest}): {offered}")]
+    #[error(
+        "refused: a later leader writes this ledger (its lease transitions are {highest}): {offered}"
+    )]
     Fenced {
         /// The writer's lease transitions.
         offered: u64,
@@ -121,9 +123,10 @@ impl LedgerError {
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Open { source, .. } | Self::Append(source) | Self::Read(source) | Self::Probe(source) => {
-                is_transient(source)
-            }
+            Self::Open { source, .. }
+            | Self::Append(source)
+            | Self::Read(source)
+            | Self::Probe(source) => is_transient(source),
             Self::Prepare { .. } | Self::Write(_) => true,
             Self::Damaged { .. } | Self::Seal(_) | Self::Fenced { .. } => false,
         }
@@ -135,8 +138,15 @@ fn is_transient(error: &sqlx::Error) -> bool {
     const CONSTRAINT: u32 = 19;
     const CORRUPT: u32 = 11;
     const NOT_A_DATABASE: u32 = 26;
-    match error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<u32>().ok()) {
+    match error
+        .as_database_error()
+        .and_then(|e| e.code())
+        .and_then(|code| code.parse::<u32>().ok())
+    {
         Some(code) => ![CONSTRAINT, CORRUPT, NOT_A_DATABASE].contains(&(code & 0xff)),
-        None => !matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
+        None => !matches!(
+            error,
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)
+        ),
     }
 }

@@ -62,18 +62,31 @@ impl SqliteLedger {
             .recursive(true)
             .mode(0o700)
             .create(&place.directory)
-            .map_err(|source| LedgerError::Prepare { path: place.directory.clone(), source })?;
+            .map_err(|source| LedgerError::Prepare {
+                path: place.directory.clone(),
+                source,
+            })?;
         let options = SqliteConnectOptions::new()
             .filename(&file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY);
-        let unopened = |source| LedgerError::Open { path: file.clone(), source };
+        let unopened = |source| LedgerError::Open {
+            path: file.clone(),
+            source,
+        };
         let writes = pool(1).connect_with(options).await.map_err(unopened)?;
         let pseudonyms = prepare(&writes, &place).await?;
         let reads = open_reads(&file).await?;
-        Ok(Self { place, file, pseudonyms, clock, writes, reads })
+        Ok(Self {
+            place,
+            file,
+            pseudonyms,
+            clock,
+            writes,
+            reads,
+        })
     }
 
     /// The pseudonym under which this ledger knows a name.
@@ -88,14 +101,25 @@ impl SqliteLedger {
     }
 
     async fn write(&self, draft: &Draft) -> Result<Appended, LedgerError> {
-        let mut transaction = self.writes.begin_with("BEGIN IMMEDIATE").await.map_err(LedgerError::Append)?;
+        let mut transaction = self
+            .writes
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(LedgerError::Append)?;
         let state = state(&mut transaction, &self.file).await?;
         if draft.fence < state.fence {
-            return Err(LedgerError::Fenced { offered: draft.fence, highest: state.fence });
+            return Err(LedgerError::Fenced {
+                offered: draft.fence,
+                highest: state.fence,
+            });
         }
         check_tail(&mut transaction, &self.file, &state).await?;
         let known = known(&mut transaction, &draft.key).await?;
-        let sealed = if known.is_some() { None } else { Some(self.insert(&mut transaction, draft, &state.head).await?) };
+        let sealed = if known.is_some() {
+            None
+        } else {
+            Some(self.insert(&mut transaction, draft, &state.head).await?)
+        };
         let head = sealed.as_ref().map_or(state.head, |sealed| sealed.head);
         sqlx::query("UPDATE state SET fence = ?, seq = ?, hash = ? WHERE only_row = 1")
             .bind(integer(draft.fence))
@@ -105,10 +129,19 @@ impl SqliteLedger {
             .await
             .map_err(LedgerError::Append)?;
         transaction.commit().await.map_err(LedgerError::Append)?;
-        Ok(known.unwrap_or(Appended { seq: head.seq, hash: head.hash, fresh: true }))
+        Ok(known.unwrap_or(Appended {
+            seq: head.seq,
+            hash: head.hash,
+            fresh: true,
+        }))
     }
 
-    async fn insert(&self, connection: &mut SqliteConnection, draft: &Draft, head: &Head) -> Result<Sealed, LedgerError> {
+    async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+        draft: &Draft,
+        head: &Head,
+    ) -> Result<Sealed, LedgerError> {
         let salt: [u8; 32] = rand::random();
         let stamp = Stamp {
             log: &self.place.log,
@@ -175,69 +208,125 @@ pub(super) fn file_in(directory: &Path) -> PathBuf {
 
 /// Opens a store for reading alone; it must be there.
 pub(super) async fn open_reads(file: &Path) -> Result<SqlitePool, LedgerError> {
-    let options = SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(BUSY);
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .busy_timeout(BUSY);
     pool(2)
         .connect_with(options)
         .await
-        .map_err(|source| LedgerError::Open { path: file.to_owned(), source })
+        .map_err(|source| LedgerError::Open {
+            path: file.to_owned(),
+            source,
+        })
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(BUSY).idle_timeout(None).max_lifetime(None)
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(BUSY)
+        .idle_timeout(None)
+        .max_lifetime(None)
 }
 
 /// Makes the tables of a new store or checks those of an old one, and answers with the key of the pseudonyms.
 async fn prepare(writes: &SqlitePool, place: &Place) -> Result<PseudonymKey, LedgerError> {
     let file = place.file();
-    let unopened = |source| LedgerError::Open { path: file.clone(), source };
-    let mut transaction = writes.begin_with("BEGIN IMMEDIATE").await.map_err(unopened)?;
-    let row = sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(unopened)?;
+    let unopened = |source| LedgerError::Open {
+        path: file.clone(),
+        source,
+    };
+    let mut transaction = writes
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(unopened)?;
+    let row = sqlx::query("PRAGMA user_version")
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(unopened)?;
     let key = match row.try_get::<i64, _>(0).map_err(unopened)? {
         0 => create(&mut transaction, place).await?,
         schema::VERSION => inspect(&mut transaction, place).await?,
-        other => return Err(damaged(&file, &format!("version {other} of its tables is not known here"))),
+        other => {
+            return Err(damaged(
+                &file,
+                &format!("version {other} of its tables is not known here"),
+            ));
+        }
     };
     transaction.commit().await.map_err(unopened)?;
     Ok(key)
 }
 
-async fn create(connection: &mut SqliteConnection, place: &Place) -> Result<PseudonymKey, LedgerError> {
-    let unopened = |source| LedgerError::Open { path: place.file(), source };
+async fn create(
+    connection: &mut SqliteConnection,
+    place: &Place,
+) -> Result<PseudonymKey, LedgerError> {
+    let unopened = |source| LedgerError::Open {
+        path: place.file(),
+        source,
+    };
     let key = match read_key(place)? {
         Some(key) => key,
-        None => key::make(&place.key()).map_err(|source| LedgerError::Prepare { path: place.key(), source })?,
+        None => key::make(&place.key()).map_err(|source| LedgerError::Prepare {
+            path: place.key(),
+            source,
+        })?,
     };
-    sqlx::raw_sql(schema::CREATE).execute(&mut *connection).await.map_err(unopened)?;
-    sqlx::query("INSERT INTO state (only_row, log, key_id, fence, seq, hash) VALUES (1, ?, ?, 0, 0, ?)")
-        .bind(&place.log)
-        .bind(key.fingerprint())
-        .bind(Head::genesis(&place.log).hash.as_bytes().to_vec())
-        .execute(connection)
+    sqlx::raw_sql(schema::CREATE)
+        .execute(&mut *connection)
         .await
         .map_err(unopened)?;
+    sqlx::query(
+        "INSERT INTO state (only_row, log, key_id, fence, seq, hash) VALUES (1, ?, ?, 0, 0, ?)",
+    )
+    .bind(&place.log)
+    .bind(key.fingerprint())
+    .bind(Head::genesis(&place.log).hash.as_bytes().to_vec())
+    .execute(connection)
+    .await
+    .map_err(unopened)?;
     Ok(key)
 }
 
-async fn inspect(connection: &mut SqliteConnection, place: &Place) -> Result<PseudonymKey, LedgerError> {
+async fn inspect(
+    connection: &mut SqliteConnection,
+    place: &Place,
+) -> Result<PseudonymKey, LedgerError> {
     let file = place.file();
     let state = state(connection, &file).await?;
     if state.log != place.log {
-        return Err(damaged(&file, &format!("it holds the log `{}`, not `{}`", state.log, place.log)));
+        return Err(damaged(
+            &file,
+            &format!("it holds the log `{}`, not `{}`", state.log, place.log),
+        ));
     }
     check_tail(connection, &file, &state).await?;
     match read_key(place)? {
         Some(key) if key.fingerprint() == state.key_id => Ok(key),
-        Some(_) => Err(damaged(&file, "the key of its pseudonyms, `pseudonym.key`, is another one")),
-        None => Err(damaged(&file, "the key of its pseudonyms, `pseudonym.key`, is missing")),
+        Some(_) => Err(damaged(
+            &file,
+            "the key of its pseudonyms, `pseudonym.key`, is another one",
+        )),
+        None => Err(damaged(
+            &file,
+            "the key of its pseudonyms, `pseudonym.key`, is missing",
+        )),
     }
 }
 
 fn read_key(place: &Place) -> Result<Option<PseudonymKey>, LedgerError> {
-    key::read(&place.key()).map_err(|source| LedgerError::Prepare { path: place.key(), source })
+    key::read(&place.key()).map_err(|source| LedgerError::Prepare {
+        path: place.key(),
+        source,
+    })
 }
 
 /// The record that was appended under a key.
-async fn known(connection: &mut SqliteConnection, key: &str) -> Result<Option<Appended>, LedgerError> {
+async fn known(
+    connection: &mut SqliteConnection,
+    key: &str,
+) -> Result<Option<Appended>, LedgerError> {
     let row = sqlx::query("SELECT seq, hash FROM record WHERE key = ?")
         .bind(key)
         .fetch_optional(connection)
@@ -246,7 +335,11 @@ async fn known(connection: &mut SqliteConnection, key: &str) -> Result<Option<Ap
     let Some(row) = row else { return Ok(None) };
     let seq = number(row.try_get("seq").map_err(LedgerError::Append)?);
     let raw: Vec<u8> = row.try_get("hash").map_err(LedgerError::Append)?;
-    Ok(Hash::from_bytes(&raw).map(|hash| Appended { seq, hash, fresh: false }))
+    Ok(Hash::from_bytes(&raw).map(|hash| Appended {
+        seq,
+        hash,
+        fresh: false,
+    }))
 }
 
 #[cfg(test)]

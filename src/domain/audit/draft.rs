@@ -195,26 +195,38 @@ pub fn seal(draft: &Draft, stamp: &Stamp<'_>, head: &Head) -> Result<Sealed, ser
     };
     let line = serde_json_canonicalizer::to_vec(&record)?;
     let hash = Hash::of(&line);
-    Ok(Sealed { line, head: Head { seq, hash }, payload })
+    Ok(Sealed {
+        line,
+        head: Head { seq, hash },
+        payload,
+    })
 }
 
 fn verdicts(trace: &[Ruling]) -> Vec<Verdict> {
     trace
         .iter()
         .take(MAX_ENTRIES)
-        .map(|ruling| Verdict { rule: clip(&ruling.rule), verdict: clip(&ruling.verdict) })
+        .map(|ruling| Verdict {
+            rule: clip(&ruling.rule),
+            verdict: clip(&ruling.verdict),
+        })
         .collect()
 }
 
 fn clip_map(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    map.iter().take(MAX_ENTRIES).map(|(name, text)| (clip(name), clip(text))).collect()
+    map.iter()
+        .take(MAX_ENTRIES)
+        .map(|(name, text)| (clip(name), clip(text)))
+        .collect()
 }
 
 fn clip(text: &str) -> String {
     if text.len() <= MAX_TEXT {
         return text.to_owned();
     }
-    let kept = text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default();
+    let kept = text
+        .get(..text.floor_char_boundary(MAX_TEXT))
+        .unwrap_or_default();
     format!("{kept}… ({} bytes in all)", text.len())
 }
 
@@ -223,8 +235,15 @@ mod tests {
     use super::*;
 
     fn draft() -> Draft {
-        let actor = Actor { name: "alice@example.org".to_owned(), kind: ActorKind::Person };
-        let subject = Subject { kind: "Permit".to_owned(), ns: "shop".to_owned(), ..Subject::default() };
+        let actor = Actor {
+            name: "alice@example.org".to_owned(),
+            kind: ActorKind::Person,
+        };
+        let subject = Subject {
+            kind: "Permit".to_owned(),
+            ns: "shop".to_owned(),
+            ..Subject::default()
+        };
         Draft::new(RecordType::Transition, actor, subject, "uid/1/issue")
     }
 
@@ -243,14 +262,19 @@ mod tests {
     #[test]
     fn no_name_and_no_comment_stands_in_a_chained_line() {
         let mut draft = draft();
-        draft.personal.insert("comment".to_owned(), "bob asked me to".to_owned());
+        draft
+            .personal
+            .insert("comment".to_owned(), "bob asked me to".to_owned());
         draft.trace.push(Ruling {
             rule: "SeparationOfDuties".to_owned(),
             verdict: "Deny".to_owned(),
             because: "alice@example.org is the requester".to_owned(),
         });
         let sealed = sealed(&draft);
-        let (line, payload) = (String::from_utf8(sealed.line).unwrap(), String::from_utf8(sealed.payload).unwrap());
+        let (line, payload) = (
+            String::from_utf8(sealed.line).unwrap(),
+            String::from_utf8(sealed.payload).unwrap(),
+        );
         for word in ["alice", "bob"] {
             assert!(!line.contains(word), "{line}");
             assert!(payload.contains(word), "{payload}");
@@ -282,7 +306,10 @@ mod tests {
         // RFC 4231, test case 1: twenty bytes 0x0b; a shorter key is padded with zeros, so these are the same key.
         let mut key = [0; 32];
         key[..20].fill(0x0b);
-        assert_eq!(PseudonymKey::new(key).pseudonym("Hi There"), "p:b0344c61d8db38535ca8afceaf0bf12b");
+        assert_eq!(
+            PseudonymKey::new(key).pseudonym("Hi There"),
+            "p:b0344c61d8db38535ca8afceaf0bf12b"
+        );
     }
 
     #[test]
@@ -291,6 +318,10 @@ mod tests {
         draft.details.insert("path".to_owned(), "ä".repeat(100_000));
         let line = sealed(&draft).line;
         assert!(line.len() < 2 * MAX_TEXT);
-        assert!(String::from_utf8(line).unwrap().contains("(200000 bytes in all)"));
+        assert!(
+            String::from_utf8(line)
+                .unwrap()
+                .contains("(200000 bytes in all)")
+        );
     }
 }

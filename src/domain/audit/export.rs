@@ -114,16 +114,32 @@ struct Version {
 }
 
 /// The line of a payload; `None` when it was erased or is withheld.
-pub fn payload_line(log: &str, seq: u64, personal: Option<Personal>) -> Result<Vec<u8>, serde_json::Error> {
+pub fn payload_line(
+    log: &str,
+    seq: u64,
+    personal: Option<Personal>,
+) -> Result<Vec<u8>, serde_json::Error> {
     let (salt, body) = personal.map(|p| (hex::encode(p.salt), p.body)).unzip();
-    let payload = PayloadBody { log: log.to_owned(), seq, salt, body };
-    serde_json_canonicalizer::to_vec(&PayloadLine { v: FORMAT, payload: &payload })
+    let payload = PayloadBody {
+        log: log.to_owned(),
+        seq,
+        salt,
+        body,
+    };
+    serde_json_canonicalizer::to_vec(&PayloadLine {
+        v: FORMAT,
+        payload: &payload,
+    })
 }
 
 /// The line of a trailer.
 pub fn trailer_line(trailer: &Trailer) -> Result<Vec<u8>, serde_json::Error> {
     let digest = Hash::of(&serde_json_canonicalizer::to_vec(trailer)?);
-    serde_json_canonicalizer::to_vec(&TrailerLine { v: FORMAT, export: trailer, digest })
+    serde_json_canonicalizer::to_vec(&TrailerLine {
+        v: FORMAT,
+        export: trailer,
+        digest,
+    })
 }
 
 /// Reads what the chain needs from a record's line.
@@ -141,11 +157,29 @@ pub(super) fn read(line: &[u8]) -> Result<Line, Fault> {
     };
     match shape {
         Shape { v, .. } if v != FORMAT => Err(Fault::Version(v)),
-        Shape { export: Some(trailer), .. } => read_trailer(line, trailer),
-        Shape { payload: Some(payload), .. } => read_payload(line, payload),
-        Shape { log: Some(log), seq: Some(seq), time: Some(time), prev: Some(prev), payload_hash: Some(payload_hash), .. } => {
-            Ok(Line::Record(Link { log, seq, time, prev, payload_hash, hash: Hash::of(line) }))
-        }
+        Shape {
+            export: Some(trailer),
+            ..
+        } => read_trailer(line, trailer),
+        Shape {
+            payload: Some(payload),
+            ..
+        } => read_payload(line, payload),
+        Shape {
+            log: Some(log),
+            seq: Some(seq),
+            time: Some(time),
+            prev: Some(prev),
+            payload_hash: Some(payload_hash),
+            ..
+        } => Ok(Line::Record(Link {
+            log,
+            seq,
+            time,
+            prev,
+            payload_hash,
+            hash: Hash::of(line),
+        })),
         _ => Err(Fault::NotARecord),
     }
 }
@@ -163,12 +197,20 @@ fn unread(line: &[u8]) -> Fault {
 /// No hash covers the trailer's or a payload's own line, so only its one canonical spelling is taken.
 fn read_trailer(line: &[u8], trailer: Trailer) -> Result<Line, Fault> {
     let is_itself = trailer_line(&trailer).is_ok_and(|written| written == line);
-    let is_counted = trailer.from.checked_add(trailer.records) == trailer.to.checked_add(1) && trailer.from > 0;
-    if is_itself && is_counted { Ok(Line::Trailer(trailer)) } else { Err(Fault::Trailer) }
+    let is_counted =
+        trailer.from.checked_add(trailer.records) == trailer.to.checked_add(1) && trailer.from > 0;
+    if is_itself && is_counted {
+        Ok(Line::Trailer(trailer))
+    } else {
+        Err(Fault::Trailer)
+    }
 }
 
 fn read_payload(line: &[u8], payload: PayloadBody) -> Result<Line, Fault> {
-    let written = serde_json_canonicalizer::to_vec(&PayloadLine { v: FORMAT, payload: &payload });
+    let written = serde_json_canonicalizer::to_vec(&PayloadLine {
+        v: FORMAT,
+        payload: &payload,
+    });
     if !written.is_ok_and(|written| written == line) {
         return Err(Fault::PayloadAltered);
     }
@@ -177,7 +219,11 @@ fn read_payload(line: &[u8], payload: PayloadBody) -> Result<Line, Fault> {
         (Some(salt), Some(body)) => Some(hash_payload(salt, body).ok_or(Fault::PayloadAltered)?),
         (None, Some(_)) | (Some(_), None) => return Err(Fault::PayloadAltered),
     };
-    Ok(Line::Payload(Payload { log: payload.log, seq: payload.seq, hash }))
+    Ok(Line::Payload(Payload {
+        log: payload.log,
+        seq: payload.seq,
+        hash,
+    }))
 }
 
 fn hash_payload(salt: &str, body: &BTreeMap<String, String>) -> Option<Hash> {
@@ -187,7 +233,10 @@ fn hash_payload(salt: &str, body: &BTreeMap<String, String>) -> Option<Hash> {
     if hex::encode(raw) != salt {
         return None;
     }
-    Some(Hash::of_both(&raw, &serde_json_canonicalizer::to_vec(body).ok()?))
+    Some(Hash::of_both(
+        &raw,
+        &serde_json_canonicalizer::to_vec(body).ok()?,
+    ))
 }
 
 #[cfg(test)]
@@ -213,22 +262,50 @@ mod tests {
     #[test]
     fn an_erased_payload_leaves_its_line() {
         let line = payload_line("permits", 3, None).unwrap();
-        assert_eq!(read(&line), Ok(Line::Payload(Payload { log: "permits".to_owned(), seq: 3, hash: None })));
+        assert_eq!(
+            read(&line),
+            Ok(Line::Payload(Payload {
+                log: "permits".to_owned(),
+                seq: 3,
+                hash: None
+            }))
+        );
     }
 
     #[test]
     fn a_second_spelling_of_a_payload_is_refused() {
-        let line = payload_line("permits", 3, Some(Personal { salt: [0xab; 32], body: BTreeMap::new() })).unwrap();
+        let line = payload_line(
+            "permits",
+            3,
+            Some(Personal {
+                salt: [0xab; 32],
+                body: BTreeMap::new(),
+            }),
+        )
+        .unwrap();
         let text = String::from_utf8(line).unwrap();
         assert!(read(text.as_bytes()).is_ok());
-        assert_eq!(read(text.replacen("ab", "AB", 1).as_bytes()), Err(Fault::PayloadAltered));
-        assert_eq!(read(format!("{text} ").as_bytes()), Err(Fault::PayloadAltered));
+        assert_eq!(
+            read(text.replacen("ab", "AB", 1).as_bytes()),
+            Err(Fault::PayloadAltered)
+        );
+        assert_eq!(
+            read(format!("{text} ").as_bytes()),
+            Err(Fault::PayloadAltered)
+        );
     }
 
     #[test]
     fn a_trailer_that_miscounts_is_refused() {
         let hash = Hash::of(b"permits");
-        let mut trailer = Trailer { log: "permits".to_owned(), records: 2, from: 1, to: 2, prev: hash, head: hash };
+        let mut trailer = Trailer {
+            log: "permits".to_owned(),
+            records: 2,
+            from: 1,
+            to: 2,
+            prev: hash,
+            head: hash,
+        };
         assert!(read(&trailer_line(&trailer).unwrap()).is_ok());
         trailer.records = 3;
         assert_eq!(read(&trailer_line(&trailer).unwrap()), Err(Fault::Trailer));

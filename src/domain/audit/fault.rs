@@ -81,9 +81,23 @@ mod tests {
 
     #[test]
     fn a_fault_names_the_record_and_the_line() {
-        let broken = Broken { line: 7, seq: Some(4), why: Fault::Missing { first: 4, last: 5 } };
-        assert_eq!(broken.to_string(), "record 4 (line 7): missing: records 4 to 5 are not in the file");
-        let broken = Broken { line: 9, seq: None, why: Fault::Trailer };
-        assert_eq!(broken.to_string(), "trailer (line 9): altered: it contradicts itself");
+        let broken = Broken {
+            line: 7,
+            seq: Some(4),
+            why: Fault::Missing { first: 4, last: 5 },
+        };
+        assert_eq!(
+            broken.to_string(),
+            "record 4 (line 7): missing: records 4 to 5 are not in the file"
+        );
+        let broken = Broken {
+            line: 9,
+            seq: None,
+            why: Fault::Trailer,
+        };
+        assert_eq!(
+            broken.to_string(),
+            "trailer (line 9): altered: it contradicts itself"
+        );
     }
 }

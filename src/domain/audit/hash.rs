@@ -22,7 +22,13 @@ impl Hash {
 
     /// The hash of two parts, one after the other.
     pub fn of_both(first: &[u8], second: &[u8]) -> Self {
-        Self(Sha256::new().chain_update(first).chain_update(second).finalize().into())
+        Self(
+            Sha256::new()
+                .chain_update(first)
+                .chain_update(second)
+                .finalize()
+                .into(),
+        )
     }
 
     /// The raw bytes.
@@ -82,7 +88,10 @@ pub struct Head {
 impl Head {
     /// The head of a log that has no records.
     pub fn genesis(log: &str) -> Self {
-        Self { seq: 0, hash: Hash::of(log.as_bytes()) }
+        Self {
+            seq: 0,
+            hash: Hash::of(log.as_bytes()),
+        }
     }
 }
 

@@ -34,7 +34,10 @@ pub struct Verified {
 pub fn verify(file: &[u8], anchor: Option<&Head>) -> Result<Verified, Broken> {
     let mut lines: Vec<&[u8]> = file.split_inclusive(|byte| *byte == b'\n').collect();
     let partial = lines.pop_if(|line| !line.ends_with(b"\n")).is_some();
-    let lines: Vec<&[u8]> = lines.into_iter().map(|line| line.strip_suffix(b"\n").unwrap_or(line)).collect();
+    let lines: Vec<&[u8]> = lines
+        .into_iter()
+        .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+        .collect();
     let (body, trailer) = match lines.split_last() {
         Some((last, body)) if !partial => match read(last) {
             Ok(Line::Trailer(trailer)) => (body, Some(trailer)),
@@ -85,18 +88,36 @@ impl<'a> Walk<'a> {
             (None, Some(Line::Record(link))) => (link.log, link.seq, Some(link.prev)),
             (None, Some(Line::Payload(_)) | None) => (String::new(), 1, None),
         };
-        let prev = if from == 1 { Some(Head::genesis(&log).hash) } else { prev };
-        Self { body, trailer, log, from, prev, last: 0, hashes: Vec::new(), owner: None, times: None, without_payload: 0 }
+        let prev = if from == 1 {
+            Some(Head::genesis(&log).hash)
+        } else {
+            prev
+        };
+        Self {
+            body,
+            trailer,
+            log,
+            from,
+            prev,
+            last: 0,
+            hashes: Vec::new(),
+            owner: None,
+            times: None,
+            without_payload: 0,
+        }
     }
 
     /// The number that the next record must have.
     fn next(&self) -> u64 {
-        self.from.saturating_add(u64::try_from(self.hashes.len()).unwrap_or(u64::MAX))
+        self.from
+            .saturating_add(u64::try_from(self.hashes.len()).unwrap_or(u64::MAX))
     }
 
     /// The record that the next line concerns.
     fn awaited(&self) -> u64 {
-        self.owner.as_ref().map_or_else(|| self.next(), |owner| owner.link.seq)
+        self.owner
+            .as_ref()
+            .map_or_else(|| self.next(), |owner| owner.link.seq)
     }
 
     fn step(&mut self, at: usize) -> Result<(), Broken> {
@@ -108,9 +129,13 @@ impl<'a> Walk<'a> {
         match (read, self.owner.take()) {
             (Line::Record(link), None) => self.record(at, link),
             (Line::Payload(payload), Some(owner)) => self.payload(at, &payload, &owner),
-            (Line::Record(link), Some(owner)) => Err(self.record_too_soon(at, &link, owner.link.seq)),
+            (Line::Record(link), Some(owner)) => {
+                Err(self.record_too_soon(at, &link, owner.link.seq))
+            }
             (Line::Payload(payload), None) => Err(self.stray_payload(at, &payload)),
-            (Line::Trailer(trailer), owner) => Err(self.early_trailer(at, &trailer, owner.map(|o| o.link.seq))),
+            (Line::Trailer(trailer), owner) => {
+                Err(self.early_trailer(at, &trailer, owner.map(|o| o.link.seq)))
+            }
         }
     }
 
@@ -163,9 +188,18 @@ impl<'a> Walk<'a> {
         }
         let next = self.next();
         if next <= trailer.to {
-            return Err(broken(at, Some(next), Fault::Missing { first: next, last: trailer.to }));
+            return Err(broken(
+                at,
+                Some(next),
+                Fault::Missing {
+                    first: next,
+                    last: trailer.to,
+                },
+            ));
         }
-        if next != trailer.to.saturating_add(1) || (trailer.from == 1 && trailer.prev != Head::genesis(&trailer.log).hash) {
+        if next != trailer.to.saturating_add(1)
+            || (trailer.from == 1 && trailer.prev != Head::genesis(&trailer.log).hash)
+        {
             return Err(broken(at, None, Fault::Trailer));
         }
         if self.prev != Some(trailer.head) {
@@ -179,7 +213,10 @@ impl<'a> Walk<'a> {
     fn meet(&self, anchor: Option<&Head>) -> Result<(), Broken> {
         let Some(anchor) = anchor else { return Ok(()) };
         let before = self.from.saturating_sub(1);
-        let place = anchor.seq.checked_sub(self.from).and_then(|place| usize::try_from(place).ok());
+        let place = anchor
+            .seq
+            .checked_sub(self.from)
+            .and_then(|place| usize::try_from(place).ok());
         let here = match place {
             Some(place) => self.hashes.get(place).copied(),
             None if anchor.seq == before => self.trailer.as_ref().map(|trailer| trailer.prev),
@@ -188,7 +225,9 @@ impl<'a> Walk<'a> {
         if here == Some(anchor.hash) {
             return Ok(());
         }
-        let line = place.map_or(0, |place| place.saturating_mul(2)).min(self.body.len());
+        let line = place
+            .map_or(0, |place| place.saturating_mul(2))
+            .min(self.body.len());
         Err(broken(line, Some(anchor.seq), Fault::Unexpected))
     }
 
@@ -210,7 +249,11 @@ impl<'a> Walk<'a> {
 
 /// A fault at a line counted from 0.
 fn broken(at: usize, seq: Option<u64>, why: Fault) -> Broken {
-    Broken { line: at.saturating_add(1), seq, why }
+    Broken {
+        line: at.saturating_add(1),
+        seq,
+        why,
+    }
 }
 
 #[cfg(test)]
