@@ -1,0 +1,346 @@
+//! The SQLite store: one file, one transaction an append, on the disk before it is answered.
+//!
+//! The head is read and the fence compared inside the transaction that appends, never remembered: a leader that was
+//! stopped in the middle finds out here that another one writes. Does not know what a record means.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
+
+use super::damage::{check_tail, damaged, integer, number, state};
+use super::{Appended, Ledger, LedgerError, Range, export, key, schema};
+use crate::clock::Clock;
+use crate::domain::audit::{Draft, Hash, Head, PseudonymKey, Sealed, Stamp, Trailer, seal};
+
+/// How long a statement waits for another writer.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Where a store is, and what its records carry.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The directory of the store and its key.
+    pub directory: PathBuf,
+    /// Name of the log.
+    pub log: String,
+    /// Version of the operator.
+    pub operator_version: String,
+}
+
+impl Place {
+    /// The file of the records.
+    pub(super) fn file(&self) -> PathBuf {
+        file_in(&self.directory)
+    }
+
+    fn key(&self) -> PathBuf {
+        self.directory.join("pseudonym.key")
+    }
+}
+
+/// The ledger in a SQLite file.
+pub struct SqliteLedger {
+    place: Place,
+    file: PathBuf,
+    pseudonyms: PseudonymKey,
+    clock: Arc<dyn Clock>,
+    writes: SqlitePool,
+    reads: SqlitePool,
+}
+
+impl SqliteLedger {
+    /// Opens the store, makes it if there is none, and refuses one whose end is not what was written.
+    pub async fn open(place: Place, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
+        let file = place.file();
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&place.directory)
+            .map_err(|source| LedgerError::Prepare {
+                path: place.directory.clone(),
+                source,
+            })?;
+        let options = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY);
+        let unopened = |source| LedgerError::Open {
+            path: file.clone(),
+            source,
+        };
+        let writes = pool(1).connect_with(options).await.map_err(unopened)?;
+        let pseudonyms = prepare(&writes, &place).await?;
+        let reads = open_reads(&file).await?;
+        Ok(Self {
+            place,
+            file,
+            pseudonyms,
+            clock,
+            writes,
+            reads,
+        })
+    }
+
+    /// The pseudonym under which this ledger knows a name.
+    pub fn pseudonym(&self, name: &str) -> String {
+        self.pseudonyms.pseudonym(name)
+    }
+
+    /// Closes the store in order.
+    pub async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+
+    async fn write(&self, draft: &Draft) -> Result<Appended, LedgerError> {
+        let mut transaction = self
+            .writes
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(LedgerError::Append)?;
+        let state = state(&mut transaction, &self.file).await?;
+        if draft.fence < state.fence {
+            return Err(LedgerError::Fenced {
+                offered: draft.fence,
+                highest: state.fence,
+            });
+        }
+        check_tail(&mut transaction, &self.file, &state).await?;
+        let known = known(&mut transaction, &draft.key).await?;
+        let sealed = if known.is_some() {
+            None
+        } else {
+            Some(self.insert(&mut transaction, draft, &state.head).await?)
+        };
+        let head = sealed.as_ref().map_or(state.head, |sealed| sealed.head);
+        sqlx::query("UPDATE state SET fence = ?, seq = ?, hash = ? WHERE only_row = 1")
+            .bind(integer(draft.fence))
+            .bind(integer(head.seq))
+            .bind(head.hash.as_bytes().to_vec())
+            .execute(&mut *transaction)
+            .await
+            .map_err(LedgerError::Append)?;
+        transaction.commit().await.map_err(LedgerError::Append)?;
+        Ok(known.unwrap_or(Appended {
+            seq: head.seq,
+            hash: head.hash,
+            fresh: true,
+        }))
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+        draft: &Draft,
+        head: &Head,
+    ) -> Result<Sealed, LedgerError> {
+        let salt: [u8; 32] = rand::random();
+        let stamp = Stamp {
+            log: &self.place.log,
+            time: self.clock.now(),
+            salt,
+            pseudonyms: &self.pseudonyms,
+            operator_version: &self.place.operator_version,
+        };
+        let sealed = seal(draft, &stamp, head).map_err(LedgerError::Seal)?;
+        sqlx::query("INSERT INTO record (seq, key, hash, line) VALUES (?, ?, ?, ?)")
+            .bind(integer(sealed.head.seq))
+            .bind(&draft.key)
+            .bind(sealed.head.hash.as_bytes().to_vec())
+            .bind(&sealed.line)
+            .execute(&mut *connection)
+            .await
+            .map_err(LedgerError::Append)?;
+        sqlx::query("INSERT INTO payload (seq, salt, body) VALUES (?, ?, ?)")
+            .bind(integer(sealed.head.seq))
+            .bind(salt.to_vec())
+            .bind(&sealed.payload)
+            .execute(&mut *connection)
+            .await
+            .map_err(LedgerError::Append)?;
+        Ok(sealed)
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn append(&self, draft: Draft) -> BoxFuture<'_, Result<Appended, LedgerError>> {
+        Box::pin(async move { self.write(&draft).await })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, LedgerError>> {
+        Box::pin(async move {
+            let mut connection = self.reads.acquire().await.map_err(LedgerError::Read)?;
+            Ok(state(&mut connection, &self.file).await?.head)
+        })
+    }
+
+    fn export<'a>(
+        &'a self,
+        out: &'a mut (dyn Write + Send),
+        range: Range,
+    ) -> BoxFuture<'a, Result<Trailer, LedgerError>> {
+        Box::pin(export::write(&self.reads, &self.file, out, range))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), LedgerError>> {
+        Box::pin(async move {
+            sqlx::query("UPDATE probe SET times = times + 1 WHERE only_row = 1")
+                .execute(&self.writes)
+                .await
+                .map(drop)
+                .map_err(LedgerError::Probe)
+        })
+    }
+}
+
+/// The file of the records in a ledger's directory.
+pub(super) fn file_in(directory: &Path) -> PathBuf {
+    directory.join("ledger.db")
+}
+
+/// Opens a store for reading alone; it must be there.
+pub(super) async fn open_reads(file: &Path) -> Result<SqlitePool, LedgerError> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .busy_timeout(BUSY);
+    pool(2)
+        .connect_with(options)
+        .await
+        .map_err(|source| LedgerError::Open {
+            path: file.to_owned(),
+            source,
+        })
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(BUSY)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+/// Makes the tables of a new store or checks those of an old one, and answers with the key of the pseudonyms.
+async fn prepare(writes: &SqlitePool, place: &Place) -> Result<PseudonymKey, LedgerError> {
+    let file = place.file();
+    let unopened = |source| LedgerError::Open {
+        path: file.clone(),
+        source,
+    };
+    let mut transaction = writes
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(unopened)?;
+    let row = sqlx::query("PRAGMA user_version")
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(unopened)?;
+    let key = match row.try_get::<i64, _>(0).map_err(unopened)? {
+        0 => create(&mut transaction, place).await?,
+        schema::VERSION => inspect(&mut transaction, place).await?,
+        other => {
+            return Err(damaged(
+                &file,
+                &format!("version {other} of its tables is not known here"),
+            ));
+        }
+    };
+    transaction.commit().await.map_err(unopened)?;
+    Ok(key)
+}
+
+async fn create(
+    connection: &mut SqliteConnection,
+    place: &Place,
+) -> Result<PseudonymKey, LedgerError> {
+    let unopened = |source| LedgerError::Open {
+        path: place.file(),
+        source,
+    };
+    let key = match read_key(place)? {
+        Some(key) => key,
+        None => key::make(&place.key()).map_err(|source| LedgerError::Prepare {
+            path: place.key(),
+            source,
+        })?,
+    };
+    sqlx::raw_sql(schema::CREATE)
+        .execute(&mut *connection)
+        .await
+        .map_err(unopened)?;
+    sqlx::query(
+        "INSERT INTO state (only_row, log, key_id, fence, seq, hash) VALUES (1, ?, ?, 0, 0, ?)",
+    )
+    .bind(&place.log)
+    .bind(key.fingerprint())
+    .bind(Head::genesis(&place.log).hash.as_bytes().to_vec())
+    .execute(connection)
+    .await
+    .map_err(unopened)?;
+    Ok(key)
+}
+
+async fn inspect(
+    connection: &mut SqliteConnection,
+    place: &Place,
+) -> Result<PseudonymKey, LedgerError> {
+    let file = place.file();
+    let state = state(connection, &file).await?;
+    if state.log != place.log {
+        return Err(damaged(
+            &file,
+            &format!("it holds the log `{}`, not `{}`", state.log, place.log),
+        ));
+    }
+    check_tail(connection, &file, &state).await?;
+    match read_key(place)? {
+        Some(key) if key.fingerprint() == state.key_id => Ok(key),
+        Some(_) => Err(damaged(
+            &file,
+            "the key of its pseudonyms, `pseudonym.key`, is another one",
+        )),
+        None => Err(damaged(
+            &file,
+            "the key of its pseudonyms, `pseudonym.key`, is missing",
+        )),
+    }
+}
+
+fn read_key(place: &Place) -> Result<Option<PseudonymKey>, LedgerError> {
+    key::read(&place.key()).map_err(|source| LedgerError::Prepare {
+        path: place.key(),
+        source,
+    })
+}
+
+/// The record that was appended under a key.
+async fn known(
+    connection: &mut SqliteConnection,
+    key: &str,
+) -> Result<Option<Appended>, LedgerError> {
+    let row = sqlx::query("SELECT seq, hash FROM record WHERE key = ?")
+        .bind(key)
+        .fetch_optional(connection)
+        .await
+        .map_err(LedgerError::Append)?;
+    let Some(row) = row else { return Ok(None) };
+    let seq = number(row.try_get("seq").map_err(LedgerError::Append)?);
+    let raw: Vec<u8> = row.try_get("hash").map_err(LedgerError::Append)?;
+    Ok(Hash::from_bytes(&raw).map(|hash| Appended {
+        seq,
+        hash,
+        fresh: false,
+    }))
+}
+
+#[cfg(test)]
+mod tests;
