@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::check::Check;
+use super::check::GuardCheck;
 use crate::api::template::{AppliesTo, ApprovalRule, OnRevoke};
 use crate::api::vocabulary::{Grant, Operation};
 
@@ -66,7 +66,7 @@ pub struct Template {
     /// How long the checks must be healthy.
     pub soak: Duration,
     /// The checks.
-    pub checks: Vec<Check>,
+    pub checks: Vec<GuardCheck>,
     /// It demands signatures, which are not built (`decisions.md` 43).
     pub demands_signature: bool,
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::FieldError;
+use crate::api::check::Check;
 use crate::api::template::{PermitTemplateSpec, SignatureDemand};
 use crate::api::vocabulary::TemplateClass;
+use crate::domain::check::GuardCheck;
 use crate::domain::quantity;
 use crate::domain::template::{Level, Template};
 
@@ -37,6 +39,7 @@ pub fn template(
     for (i, rule) in spec.approval.rules.iter().enumerate() {
         rule_errors(i, rule, &mut errors);
     }
+    let checks = checks(&spec.guard.checks, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -56,9 +59,26 @@ pub fn template(
         max_duration,
         on_revoke: spec.execution.on_revoke,
         soak,
-        checks: spec.guard.checks.clone(),
+        checks,
         demands_signature: spec.approval.signature == SignatureDemand::Required || spec.level >= 3,
     })
+}
+
+/// The checks that were understood; the mistakes of the others are reported.
+fn checks(wire: &[Check], errors: &mut Vec<FieldError>) -> Vec<GuardCheck> {
+    let mut understood = Vec::new();
+    for (i, check) in wire.iter().enumerate() {
+        let path = format!("spec.guard.checks[{i}]");
+        if wire.iter().take(i).any(|earlier| earlier.name == check.name) {
+            errors.push(FieldError::new(format!("{path}.name"), format!("`{}` is named twice", check.name)));
+        }
+        match GuardCheck::parse(check) {
+            Ok(check) => understood.push(check),
+            Err(mistakes) => errors
+                .extend(mistakes.into_iter().map(|m| FieldError::new(format!("{path}.{}", m.field), m.message))),
+        }
+    }
+    understood
 }
 
 fn rule_errors(i: usize, rule: &crate::api::template::ApprovalRule, errors: &mut Vec<FieldError>) {

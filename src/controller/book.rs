@@ -1,0 +1,138 @@
+//! The guard's book: what the checks of each running permit have seen, in memory.
+//!
+//! Lost with the process and built again from polls; the soak goes on from what the status recorded. Folding and
+//! judging are `domain::breach`'s.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::api::vocabulary::RevocationReason;
+use crate::api::check::Signal;
+use crate::domain::breach::{Consequence, Memory, Soak, Verdict, consequence, describe, fold, shown_value};
+use crate::domain::check::GuardCheck;
+use crate::domain::reading::Reading;
+use crate::domain::world::{CheckFact, Due, Health};
+
+/// What is remembered of every running permit.
+#[derive(Debug, Default)]
+pub struct GuardBook(Mutex<BTreeMap<String, Page>>);
+
+/// What is remembered of one.
+#[derive(Debug, Default)]
+struct Page {
+    checks: BTreeMap<(String, String), Line>,
+    soak: Soak,
+    refusals: BTreeMap<String, u32>,
+}
+
+/// What is remembered of one check of one target.
+#[derive(Debug)]
+struct Line {
+    memory: Memory,
+    fact: CheckFact,
+    due: Timestamp,
+}
+
+impl GuardBook {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Page>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the page of a permit, with the soak that its status recorded.
+    pub(super) fn open(&self, uid: &str, recorded: Duration) {
+        self.lock()
+            .entry(uid.to_owned())
+            .or_insert_with(|| Page { soak: Soak::recorded(recorded), ..Page::default() });
+    }
+
+    /// Whether a check of a target is due.
+    pub(super) fn is_due(&self, uid: &str, target: &str, check: &str, now: Timestamp) -> bool {
+        let key = (target.to_owned(), check.to_owned());
+        self.lock().get(uid).and_then(|p| p.checks.get(&key)).is_none_or(|line| now >= line.due)
+    }
+
+    /// Takes one reading of one check in; `started` is when the change was seen stored.
+    pub(super) fn take(&self, about: &About<'_>, reading: &Reading, started: Timestamp, now: Timestamp) {
+        let mut book = self.lock();
+        let page = book.entry(about.uid.to_owned()).or_default();
+        let key = (about.target.to_owned(), about.check.name.clone());
+        let before = page.checks.remove(&key).map_or_else(|| Memory::new(started, false), |line| line.memory);
+        let memory = fold(before, reading, &about.check.rules, now);
+        let fact = fact(about, &memory, reading);
+        let due = now.checked_add(about.check.rules.interval).unwrap_or(now);
+        page.checks.insert(key, Line { memory, fact, due });
+    }
+
+    /// Moves a permit's soak clock by the worst verdict of its checks.
+    pub(super) fn soak(&self, uid: &str, now: Timestamp, longest_gap: Duration) {
+        let mut book = self.lock();
+        if let Some(page) = book.get_mut(uid) {
+            let worst = page.checks.values().map(|l| l.memory.verdict()).fold(Verdict::Healthy, Verdict::worst);
+            page.soak = page.soak.advance(worst, now, longest_gap);
+        }
+    }
+
+    /// What the checks of a permit say.
+    pub(super) fn facts(&self, uid: &str) -> Vec<CheckFact> {
+        self.lock().get(uid).map(|p| p.checks.values().map(|l| l.fact.clone()).collect()).unwrap_or_default()
+    }
+
+    /// How long a permit's checks have been healthy.
+    pub(super) fn healthy_for(&self, uid: &str) -> Duration {
+        self.lock().get(uid).map(|p| p.soak.healthy()).unwrap_or_default()
+    }
+
+    /// Counts a rollback that the API server refused.
+    pub(super) fn note_refusal(&self, uid: &str, target: &str) {
+        let mut book = self.lock();
+        let count = book.entry(uid.to_owned()).or_default().refusals.entry(target.to_owned()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// How often the rollback of each target was refused.
+    pub(super) fn refusals(&self, uid: &str) -> BTreeMap<String, u32> {
+        self.lock().get(uid).map(|p| p.refusals.clone()).unwrap_or_default()
+    }
+
+    /// Forgets a permit: it is at rest, or a person has ended its hold.
+    pub(super) fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+}
+
+/// Which check of which target of which permit.
+pub(super) struct About<'a> {
+    pub(super) uid: &'a str,
+    pub(super) target: &'a str,
+    pub(super) check: &'a GuardCheck,
+}
+
+fn fact(about: &About<'_>, memory: &Memory, reading: &Reading) -> CheckFact {
+    let rules = &about.check.rules;
+    let by_signal = match rules.signal {
+        Signal::ErrorRate => RevocationReason::SafetyViolation,
+        Signal::Latency => RevocationReason::PerformanceDegradation,
+    };
+    let (due, reason) = match consequence(memory, rules) {
+        Consequence::GoOn | Consequence::Wait => (Due::Nothing, by_signal),
+        Consequence::Hold(_) => (Due::Hold, by_signal),
+        Consequence::RollBack(reason) => (Due::RollBack, reason),
+    };
+    CheckFact {
+        name: about.check.name.clone(),
+        target: about.target.to_owned(),
+        verdict: match memory.verdict() {
+            Verdict::Healthy => Health::Healthy,
+            Verdict::Breached => Health::Breached,
+            Verdict::Unknown(_) => Health::Unknown,
+        },
+        because: describe(memory.verdict(), reading, rules),
+        value: shown_value(reading),
+        limit: rules.max.to_string(),
+        reason,
+        due,
+    }
+}
