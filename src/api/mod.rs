@@ -2,7 +2,10 @@
 //!
 //! Serde, schema and constructors only. Nothing here judges; `domain::parse` turns these into checked types.
 
-#![expect(unreachable_pub, reason = "the schema derive repeats each `pub struct` inside a constant")]
+#![expect(
+    unreachable_pub,
+    reason = "the schema derive repeats each `pub struct` inside a constant"
+)]
 
 pub mod approval;
 pub mod check;

@@ -1,5 +1,7 @@
 //! cluster
+pub mod access;
 pub mod authority;
+pub mod caches;
 pub mod certificates;
 pub mod client;
 pub mod drift;

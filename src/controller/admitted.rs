@@ -27,11 +27,18 @@ impl AdmittedBook {
 
     /// Who made the change under a permit.
     pub fn of(&self, permit_uid: &str) -> Option<Admitted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(permit_uid).cloned()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(permit_uid)
+            .cloned()
     }
 
     /// Forgets a permit that came to rest.
     pub fn forget(&self, permit_uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(permit_uid);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(permit_uid);
     }
 }

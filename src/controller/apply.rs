@@ -17,7 +17,12 @@ use crate::domain::decide::Decision;
 use crate::domain::world::World;
 
 /// Does what was decided.
-pub(super) async fn apply(ctx: &Context, permit: &Permit, world: &World, decision: Decision) -> Result<(), Error> {
+pub(super) async fn apply(
+    ctx: &Context,
+    permit: &Permit,
+    world: &World,
+    decision: Decision,
+) -> Result<(), Error> {
     ctx.ensure_leading()?;
     record::transitions(ctx, world, &decision).await?;
     before(ctx, world, &decision).await?;
@@ -41,7 +46,7 @@ async fn write_status(ctx: &Context, world: &World, status: &PermitStatus) -> Re
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    deadline("patch status", api.patch_status(name, &params, &Patch::Apply(&body)))
+    deadline(api.patch_status(name, &params, &Patch::Apply(&body)))
         .await
         .map(drop)
         .map_err(|error| Error::Status(name.clone(), error))
@@ -54,7 +59,10 @@ fn count(ctx: &Context, world: &World, decision: &Decision) {
         let labels = [step.from.as_str(), step.to.as_str(), level.as_str()];
         ctx.metrics.transitions.with_label_values(&labels).inc();
         if step.to == Phase::Revoked {
-            ctx.metrics.guard_breaches.with_label_values(&[step.reason]).inc();
+            ctx.metrics
+                .guard_breaches
+                .with_label_values(&[step.reason])
+                .inc();
         }
         info!(
             permit = %world.request.name,

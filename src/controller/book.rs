@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::vocabulary::RevocationReason;
 use crate::api::check::Signal;
-use crate::domain::breach::{Consequence, Memory, Soak, Verdict, consequence, describe, fold, shown_value};
+use crate::api::vocabulary::RevocationReason;
+use crate::domain::breach::{
+    Consequence, Memory, Soak, Verdict, consequence, describe, fold, shown_value,
+};
 use crate::domain::check::GuardCheck;
 use crate::domain::reading::Reading;
 use crate::domain::world::{CheckFact, Due, Health};
@@ -43,23 +45,36 @@ impl GuardBook {
 
     /// Opens the page of a permit, with the soak that its status recorded.
     pub(super) fn open(&self, uid: &str, recorded: Duration) {
-        self.lock()
-            .entry(uid.to_owned())
-            .or_insert_with(|| Page { soak: Soak::recorded(recorded), ..Page::default() });
+        self.lock().entry(uid.to_owned()).or_insert_with(|| Page {
+            soak: Soak::recorded(recorded),
+            ..Page::default()
+        });
     }
 
     /// Whether a check of a target is due.
     pub(super) fn is_due(&self, uid: &str, target: &str, check: &str, now: Timestamp) -> bool {
         let key = (target.to_owned(), check.to_owned());
-        self.lock().get(uid).and_then(|p| p.checks.get(&key)).is_none_or(|line| now >= line.due)
+        self.lock()
+            .get(uid)
+            .and_then(|p| p.checks.get(&key))
+            .is_none_or(|line| now >= line.due)
     }
 
     /// Takes one reading of one check in; `started` is when the change was seen stored.
-    pub(super) fn take(&self, about: &About<'_>, reading: &Reading, started: Timestamp, now: Timestamp) {
+    pub(super) fn take(
+        &self,
+        about: &About<'_>,
+        reading: &Reading,
+        started: Timestamp,
+        now: Timestamp,
+    ) {
         let mut book = self.lock();
         let page = book.entry(about.uid.to_owned()).or_default();
         let key = (about.target.to_owned(), about.check.name.clone());
-        let before = page.checks.remove(&key).map_or_else(|| Memory::new(started, false), |line| line.memory);
+        let before = page
+            .checks
+            .remove(&key)
+            .map_or_else(|| Memory::new(started, false), |line| line.memory);
         let memory = fold(before, reading, &about.check.rules, now);
         let fact = fact(about, &memory, reading);
         let due = now.checked_add(about.check.rules.interval).unwrap_or(now);
@@ -70,31 +85,49 @@ impl GuardBook {
     pub(super) fn soak(&self, uid: &str, now: Timestamp, longest_gap: Duration) {
         let mut book = self.lock();
         if let Some(page) = book.get_mut(uid) {
-            let worst = page.checks.values().map(|l| l.memory.verdict()).fold(Verdict::Healthy, Verdict::worst);
+            let worst = page
+                .checks
+                .values()
+                .map(|l| l.memory.verdict())
+                .fold(Verdict::Healthy, Verdict::worst);
             page.soak = page.soak.advance(worst, now, longest_gap);
         }
     }
 
     /// What the checks of a permit say.
     pub(super) fn facts(&self, uid: &str) -> Vec<CheckFact> {
-        self.lock().get(uid).map(|p| p.checks.values().map(|l| l.fact.clone()).collect()).unwrap_or_default()
+        self.lock()
+            .get(uid)
+            .map(|p| p.checks.values().map(|l| l.fact.clone()).collect())
+            .unwrap_or_default()
     }
 
     /// How long a permit's checks have been healthy.
     pub(super) fn healthy_for(&self, uid: &str) -> Duration {
-        self.lock().get(uid).map(|p| p.soak.healthy()).unwrap_or_default()
+        self.lock()
+            .get(uid)
+            .map(|p| p.soak.healthy())
+            .unwrap_or_default()
     }
 
     /// Counts a rollback that the API server refused.
     pub(super) fn note_refusal(&self, uid: &str, target: &str) {
         let mut book = self.lock();
-        let count = book.entry(uid.to_owned()).or_default().refusals.entry(target.to_owned()).or_default();
+        let count = book
+            .entry(uid.to_owned())
+            .or_default()
+            .refusals
+            .entry(target.to_owned())
+            .or_default();
         *count = count.saturating_add(1);
     }
 
     /// How often the rollback of each target was refused.
     pub(super) fn refusals(&self, uid: &str) -> BTreeMap<String, u32> {
-        self.lock().get(uid).map(|p| p.refusals.clone()).unwrap_or_default()
+        self.lock()
+            .get(uid)
+            .map(|p| p.refusals.clone())
+            .unwrap_or_default()
     }
 
     /// Forgets a permit: it is at rest, or a person has ended its hold.

@@ -30,7 +30,12 @@ pub(super) async fn after(ctx: &Context, world: &World, decision: &Decision) -> 
     Ok(())
 }
 
-async fn one(ctx: &Context, world: &World, decision: &Decision, effect: &Effect) -> Result<(), Error> {
+async fn one(
+    ctx: &Context,
+    world: &World,
+    decision: &Decision,
+    effect: &Effect,
+) -> Result<(), Error> {
     ctx.ensure_leading()?;
     match effect {
         Effect::Arm(armed) => {
@@ -56,7 +61,12 @@ async fn one(ctx: &Context, world: &World, decision: &Decision, effect: &Effect)
 }
 
 /// Creates the operator's own revocation; that it exists already is as good.
-async fn revoke(ctx: &Context, world: &World, reason: RevocationReason, message: &str) -> Result<(), Error> {
+async fn revoke(
+    ctx: &Context,
+    world: &World,
+    reason: RevocationReason,
+    message: &str,
+) -> Result<(), Error> {
     let name = revocation_name(&world.request.name);
     let mut approval = Approval::new(
         &name,
@@ -76,8 +86,11 @@ async fn revoke(ctx: &Context, world: &World, reason: RevocationReason, message:
     );
     approval.metadata.namespace = Some(world.request.namespace.clone());
     let api: Api<Approval> = Api::namespaced(ctx.client.clone(), &world.request.namespace);
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-    match deadline("create revocation", api.create(&params, &approval)).await {
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PostParams::default()
+    };
+    match deadline(api.create(&params, &approval)).await {
         Ok(_) => Ok(()),
         Err(error) if is_there_already(&error) => Ok(()),
         Err(error) => Err(Error::Revoke(world.request.name.clone(), error)),
@@ -92,8 +105,14 @@ async fn pause(ctx: &Context, world: &World, target: &str) -> Result<(), Error> 
     let name = target.split_once('/').map_or(target, |(_, name)| name);
     let api = rollback::deployments(ctx, &world.request.namespace);
     let patch = Patch::Merge(json!({"spec": {"paused": true}}));
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-    deadline("pause rollout", api.patch(name, &params, &patch)).await.map(drop).map_err(|e| Error::Pause(target.to_owned(), e))
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    };
+    deadline(api.patch(name, &params, &patch))
+        .await
+        .map(drop)
+        .map_err(|e| Error::Pause(target.to_owned(), e))
 }
 
 /// The permit is at rest: nothing under it is admitted any more, and what it earned is the new baseline.

@@ -18,23 +18,34 @@ pub(super) async fn enrol(ctx: &Context) {
             continue;
         }
         match one(ctx, &namespace).await {
-            Ok(count) => info!(namespace, workloads = count, "enrolled: what runs is the baseline"),
+            Ok(count) => info!(
+                namespace,
+                workloads = count,
+                "enrolled: what runs is the baseline"
+            ),
             Err(error) => warn!(namespace, error = %chain(&error), "not enrolled yet"),
         }
     }
 }
 
 async fn one(ctx: &Context, namespace: &str) -> Result<usize, Error> {
-    let baselines = ctx.caches.deployments_in(namespace).into_iter().filter_map(|object| {
-        let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
-        let baseline = Baseline {
-            spec_digest: spec_digest(&object)?.to_string(),
-            template_digest: template_digest(&object)?.to_string(),
-            permit_uid: String::new(),
-        };
-        Some((format!("Deployment/{name}"), baseline))
-    });
-    let found = Facts { baselines: baselines.collect(), ..Facts::default() };
+    let baselines = ctx
+        .caches
+        .deployments_in(namespace)
+        .into_iter()
+        .filter_map(|object| {
+            let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
+            let baseline = Baseline {
+                spec_digest: spec_digest(&object)?.to_string(),
+                template_digest: template_digest(&object)?.to_string(),
+                permit_uid: String::new(),
+            };
+            Some((format!("Deployment/{name}"), baseline))
+        });
+    let found = Facts {
+        baselines: baselines.collect(),
+        ..Facts::default()
+    };
     facts::write(ctx, namespace, &found, None).await?;
     Ok(found.baselines.len())
 }

@@ -16,10 +16,19 @@ use crate::domain::world::World;
 const LONGEST_NOTE: usize = 1000;
 
 /// Shows the announcements; a lost Event is not an error, the record is the ledger.
-pub(super) async fn show(ctx: &Context, permit: &Permit, world: &World, announcements: &[Announcement]) {
+pub(super) async fn show(
+    ctx: &Context,
+    permit: &Permit,
+    world: &World,
+    announcements: &[Announcement],
+) {
     for announcement in announcements {
         let event = Event {
-            type_: if announcement.warning { EventType::Warning } else { EventType::Normal },
+            type_: if announcement.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
             reason: announcement.reason.to_owned(),
             note: Some(announcement.note.chars().take(LONGEST_NOTE).collect()),
             action: announcement.reason.to_owned(),
@@ -30,7 +39,7 @@ pub(super) async fn show(ctx: &Context, permit: &Permit, world: &World, announce
             about.extend(world.targets.iter().filter_map(workload_ref));
         }
         for reference in about {
-            if let Err(error) = deadline("show event", ctx.recorder.publish(&event, &reference)).await {
+            if let Err(error) = deadline(ctx.recorder.publish(&event, &reference)).await {
                 debug!(%error, reason = announcement.reason, "event not shown");
             }
         }
@@ -41,7 +50,12 @@ fn workload_ref(
     fact: &crate::domain::world::TargetFact,
 ) -> Option<k8s_openapi::api::core::v1::ObjectReference> {
     let live = fact.live.as_ref()?;
-    let text = |path: &str| live.object.pointer(path).and_then(|v| v.as_str()).map(str::to_owned);
+    let text = |path: &str| {
+        live.object
+            .pointer(path)
+            .and_then(|v| v.as_str())
+            .map(str::to_owned)
+    };
     Some(k8s_openapi::api::core::v1::ObjectReference {
         api_version: Some("apps/v1".into()),
         kind: Some(fact.target.kind.to_string()),

@@ -19,7 +19,11 @@ use crate::cluster::client::deadline;
 const LARGEST: usize = 900 * 1024;
 
 /// Changes a namespace's facts; writes nothing if nothing changes.
-pub(super) async fn edit(ctx: &Context, namespace: &str, change: impl FnOnce(&mut Facts)) -> Result<(), Error> {
+pub(super) async fn edit(
+    ctx: &Context,
+    namespace: &str,
+    change: impl FnOnce(&mut Facts),
+) -> Result<(), Error> {
     let (mut facts, version) = match ctx.caches.facts_versioned(namespace) {
         Some((facts, version)) => (facts, Some(version)),
         None => (Facts::default(), None),
@@ -40,7 +44,8 @@ pub(super) async fn write(
     version: Option<String>,
 ) -> Result<(), Error> {
     ctx.ensure_leading()?;
-    let data = serde_json::to_vec(facts).map_err(|e| Error::FactsFormat(namespace.to_owned(), e))?;
+    let data =
+        serde_json::to_vec(facts).map_err(|e| Error::FactsFormat(namespace.to_owned(), e))?;
     if data.len() > LARGEST {
         return Err(Error::FactsFull(namespace.to_owned()));
     }
@@ -49,7 +54,10 @@ pub(super) async fn write(
         metadata: ObjectMeta {
             name: Some(name.clone()),
             namespace: Some(ctx.namespace.clone()),
-            labels: Some(BTreeMap::from([(FACTS_LABEL.to_owned(), namespace.to_owned())])),
+            labels: Some(BTreeMap::from([(
+                FACTS_LABEL.to_owned(),
+                namespace.to_owned(),
+            )])),
             resource_version: version.clone(),
             ..ObjectMeta::default()
         },
@@ -58,10 +66,13 @@ pub(super) async fn write(
         ..Secret::default()
     };
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &ctx.namespace);
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PostParams::default()
+    };
     let written = match version {
-        Some(_) => deadline("replace facts", api.replace(&name, &params, &secret)).await,
-        None => deadline("create facts", api.create(&params, &secret)).await,
+        Some(_) => deadline(api.replace(&name, &params, &secret)).await,
+        None => deadline(api.create(&params, &secret)).await,
     };
     let written = written.map_err(|e| Error::Facts(namespace.to_owned(), e))?;
     // The next decision must not be made on what was just replaced.

@@ -31,9 +31,14 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
     let recorded = permit.status.clone().unwrap_or_default();
     let at_rest = facts.spent.contains_key(&request.uid);
     let template = revision.as_ref().and_then(|r| r.template.as_ref().ok());
-    let (ballots, may_use) =
-        futures::join!(ballots(ctx, &request, template, at_rest), may_use(ctx, &request, at_rest));
-    let labels = ctx.caches.namespace_labels(&request.namespace).unwrap_or_default();
+    let (ballots, may_use) = futures::join!(
+        ballots(ctx, &request, template, at_rest),
+        may_use(ctx, &request, at_rest)
+    );
+    let labels = ctx
+        .caches
+        .namespace_labels(&request.namespace)
+        .unwrap_or_default();
     World {
         now: ctx.clock.now(),
         generation: permit.metadata.generation,
@@ -43,7 +48,12 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         environment: environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned(),
         armed: facts.armed.get(&request.uid).cloned(),
         spent: facts.spent.get(&request.uid).cloned(),
-        targets: request.spec.targets.iter().map(|t| target_fact(ctx, &request, &facts, t)).collect(),
+        targets: request
+            .spec
+            .targets
+            .iter()
+            .map(|t| target_fact(ctx, &request, &facts, t))
+            .collect(),
         checks: ctx.guard.facts(&request.uid),
         healthy_for: ctx.guard.healthy_for(&request.uid),
         admitted: ctx.admitted.of(&request.uid),
@@ -78,13 +88,23 @@ async fn may_use(ctx: &Context, request: &Request, at_rest: bool) -> Option<bool
     if at_rest {
         return None;
     }
-    ctx.access.may_use_template(&request.requester, &request.spec.template).await
+    ctx.access
+        .may_use_template(&request.requester, &request.spec.template)
+        .await
 }
 
 /// The permit's ballots, each approval with what the access reviews say now; asked side by side.
-async fn ballots(ctx: &Context, request: &Request, template: Option<&Template>, at_rest: bool) -> Vec<Ballot> {
+async fn ballots(
+    ctx: &Context,
+    request: &Request,
+    template: Option<&Template>,
+    at_rest: bool,
+) -> Vec<Ballot> {
     let approvals = ctx.caches.approvals_of(&request.namespace, &request.name);
-    let all: Vec<Ballot> = approvals.iter().filter_map(|a| ballot::of(a, request)).collect();
+    let all: Vec<Ballot> = approvals
+        .iter()
+        .filter_map(|a| ballot::of(a, request))
+        .collect();
     let digest = template.map(|t| request.digest(&t.digest));
     let level = template.map_or(Level::Numbered(4), |t| t.level);
     join_all(all.into_iter().map(|ballot| {
@@ -106,23 +126,42 @@ async fn ballots(ctx: &Context, request: &Request, template: Option<&Template>, 
 }
 
 async fn rights(ctx: &Context, request: &Request, ballot: &Ballot, level: Level) -> Rights {
-    let who = Identity { username: ballot.person.clone(), uid: None, groups: ballot.groups.clone() };
+    let who = Identity {
+        username: ballot.person.clone(),
+        uid: None,
+        groups: ballot.groups.clone(),
+    };
     let role = ballot.role.as_deref().unwrap_or_default();
     let own = ballot.person == request.requester.username;
-    ctx.access.rights(&who, request, role, level, own).await
+    ctx.access.rights(&who, request, role, (level, own)).await
 }
 
 fn target_fact(ctx: &Context, request: &Request, facts: &Facts, target: &Target) -> TargetFact {
-    let live = ctx.caches.deployment(&request.namespace, &target.name).map(|object| Workload {
-        uid: object.pointer("/metadata/uid").and_then(|u| u.as_str()).unwrap_or_default().to_owned(),
-        rollout: rollout::of_deployment(&object),
-        object: Arc::unwrap_or_clone(object),
-    });
+    let live = ctx
+        .caches
+        .deployment(&request.namespace, &target.name)
+        .map(|object| Workload {
+            uid: object
+                .pointer("/metadata/uid")
+                .and_then(|u| u.as_str())
+                .unwrap_or_default()
+                .to_owned(),
+            rollout: rollout::of_deployment(&object),
+            object: Arc::unwrap_or_clone(object),
+        });
     let key = target_key(target);
     let others = ctx.caches.permits_naming(&request.namespace, &key);
     let runs = |p: &&Arc<Permit>| {
-        p.uid().is_some_and(|uid| uid != request.uid && facts.armed.contains_key(&uid))
-            && p.status.as_ref().and_then(|s| s.phase).is_some_and(Phase::is_running)
+        p.uid()
+            .is_some_and(|uid| uid != request.uid && facts.armed.contains_key(&uid))
+            && p.status
+                .as_ref()
+                .and_then(|s| s.phase)
+                .is_some_and(Phase::is_running)
     };
-    TargetFact { target: target.clone(), live, busy_with: others.iter().find(runs).map(|p| p.name_any()) }
+    TargetFact {
+        target: target.clone(),
+        live,
+        busy_with: others.iter().find(runs).map(|p| p.name_any()),
+    }
 }

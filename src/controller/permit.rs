@@ -33,7 +33,11 @@ pub async fn run(
     let store = ctx.caches.permit_store();
     let nothing = futures::stream::pending::<Result<Permit, kube::runtime::watcher::Error>>();
     Controller::for_stream(nothing, store)
-        .with_config(Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
+        .with_config(
+            Config::default()
+                .concurrency(CONCURRENCY)
+                .debounce(DEBOUNCE),
+        )
         .reconcile_on(due)
         .graceful_shutdown_on(async move { stop.cancelled().await })
         .run(reconcile, |_, error, _| retry(error), ctx)
@@ -52,9 +56,14 @@ async fn reconcile(permit: Arc<Permit>, ctx: Arc<Context>) -> Result<Action, Err
     let decision = decide(&world);
     let revisit = decision.revisit;
     let done = apply(&ctx, &permit, &world, decision).await;
-    ctx.metrics.reconcile_duration.observe(began.elapsed().as_secs_f64());
+    ctx.metrics
+        .reconcile_duration
+        .observe(began.elapsed().as_secs_f64());
     if let Err(error) = &done {
-        ctx.metrics.reconcile_errors.with_label_values(&[error.reason()]).inc();
+        ctx.metrics
+            .reconcile_errors
+            .with_label_values(&[error.reason()])
+            .inc();
         warn!(permit = %permit.name_any(), namespace = ?permit.namespace(), error = %chain(error), "not applied");
     }
     done?;

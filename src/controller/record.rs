@@ -15,7 +15,11 @@ use crate::domain::decide::{Decision, Transition};
 use crate::domain::world::World;
 
 /// Appends the intent of every transition, before any of them is written.
-pub(super) async fn transitions(ctx: &Context, world: &World, decision: &Decision) -> Result<(), Error> {
+pub(super) async fn transitions(
+    ctx: &Context,
+    world: &World,
+    decision: &Decision,
+) -> Result<(), Error> {
     for step in &decision.transitions {
         let draft = transition(ctx, world, decision, step);
         if waits(step) {
@@ -30,7 +34,10 @@ pub(super) async fn transitions(ctx: &Context, world: &World, decision: &Decisio
 
 /// Whether a transition waits for its record. What ends a permit's power never does (`decisions.md` 32).
 const fn waits(step: &Transition) -> bool {
-    !matches!(step.to, Phase::Revoked | Phase::Rejected | Phase::Expired | Phase::Cancelled)
+    !matches!(
+        step.to,
+        Phase::Revoked | Phase::Rejected | Phase::Expired | Phase::Cancelled
+    )
 }
 
 async fn append_or_keep(ctx: &Context, draft: Draft) {
@@ -62,16 +69,23 @@ fn subject(world: &World) -> Subject {
 }
 
 fn operator() -> Actor {
-    Actor { name: "permit-operator".into(), kind: ActorKind::Operator }
+    Actor {
+        name: "permit-operator".into(),
+        kind: ActorKind::Operator,
+    }
 }
 
 fn draft(ctx: &Context, world: &World, kind: RecordType, key: String) -> Draft {
     let mut draft = Draft::new(kind, operator(), subject(world), key);
     draft.fence = ctx.fence();
-    draft.personal.insert("requester".into(), world.request.requester.username.clone());
+    draft
+        .personal
+        .insert("requester".into(), world.request.requester.username.clone());
     if let Some(revision) = &world.revision {
         draft.permit_digest = Some(world.request.digest(&revision.digest));
-        draft.details.insert("templateDigest".into(), revision.digest.clone());
+        draft
+            .details
+            .insert("templateDigest".into(), revision.digest.clone());
     }
     draft
 }
@@ -83,7 +97,9 @@ fn transition(ctx: &Context, world: &World, decision: &Decision, step: &Transiti
     draft.from = Some(step.from);
     draft.to = Some(step.to);
     draft.reason = Some(step.reason.to_owned());
-    draft.personal.insert("because".into(), step.because.clone());
+    draft
+        .personal
+        .insert("because".into(), step.because.clone());
     draft.trace = decision
         .trace
         .0
@@ -98,7 +114,9 @@ fn transition(ctx: &Context, world: &World, decision: &Decision, step: &Transiti
         match &world.admitted {
             Some(admitted) => {
                 draft.decision_id = Some(admitted.decision_id.clone());
-                draft.personal.insert("executor".into(), admitted.username.clone());
+                draft
+                    .personal
+                    .insert("executor".into(), admitted.username.clone());
             }
             // Who did it was lost between gate and controller: said, never made up.
             None => {
@@ -132,16 +150,34 @@ fn rollback(ctx: &Context, world: &World, target: &str, prior: &Prior, kind: Rec
 
 /// The final account of a permit at rest (`decisions.md` 38).
 pub(super) async fn closure(ctx: &Context, world: &World, decision: &Decision, spent: &Spent) {
-    let mut draft = draft(ctx, world, RecordType::Closure, format!("{}/closure", world.request.uid));
+    let mut draft = draft(
+        ctx,
+        world,
+        RecordType::Closure,
+        format!("{}/closure", world.request.uid),
+    );
     draft.to = Some(spent.phase);
     draft.decision = spent.outcome.map(|o| o.to_string());
     let status = &decision.status;
-    draft.details.insert("approvals".into(), status.summary.approvals.clone());
-    draft.details.insert("targets".into(), status.summary.target.clone());
-    draft.details.insert("change".into(), status.summary.change.clone());
+    draft
+        .details
+        .insert("approvals".into(), status.summary.approvals.clone());
+    draft
+        .details
+        .insert("targets".into(), status.summary.target.clone());
+    draft
+        .details
+        .insert("change".into(), status.summary.change.clone());
     for check in &status.checks {
-        let told = format!("{} {} of {}", check.verdict, check.value.as_deref().unwrap_or("-"), check.limit);
-        draft.details.insert(format!("check.{}.{}", check.target, check.name), told);
+        let told = format!(
+            "{} {} of {}",
+            check.verdict,
+            check.value.as_deref().unwrap_or("-"),
+            check.limit
+        );
+        draft
+            .details
+            .insert(format!("check.{}.{}", check.target, check.name), told);
     }
     if let Some(execution) = &status.execution {
         draft.decision_id.clone_from(&execution.decision_id);
@@ -150,7 +186,9 @@ pub(super) async fn closure(ctx: &Context, world: &World, decision: &Decision, s
         let times = [&execution.started_time, &execution.finished_time];
         if let [Some(began), Some(ended)] = times {
             let seconds = ended.0.duration_since(began.0).as_secs();
-            draft.details.insert("durationSeconds".into(), seconds.to_string());
+            draft
+                .details
+                .insert("durationSeconds".into(), seconds.to_string());
         }
     }
     append_or_keep(ctx, draft).await;

@@ -26,10 +26,16 @@ pub(super) async fn keep(ctx: &Context) {
             continue;
         }
         let known = revisions.iter().any(|r| r.digest == digest);
-        let kept = if known { renew(ctx, &digest).await } else { create(ctx, &name, &digest, content).await };
+        let kept = if known {
+            renew(ctx, &digest).await
+        } else {
+            create(ctx, &name, &digest, content).await
+        };
         match kept {
             Ok(()) => info!(template = name, digest, "template revision kept"),
-            Err(error) => warn!(template = name, error = %chain(&error), "template revision not kept yet"),
+            Err(error) => {
+                warn!(template = name, error = %chain(&error), "template revision not kept yet")
+            }
         }
     }
 }
@@ -40,8 +46,14 @@ async fn create(ctx: &Context, template: &str, digest: &str, content: String) ->
         metadata: ObjectMeta {
             name: Some(revision_name(digest)),
             namespace: Some(ctx.namespace.clone()),
-            labels: Some(BTreeMap::from([(REVISION_LABEL.to_owned(), template.to_owned())])),
-            annotations: Some(BTreeMap::from([(CURRENT_SINCE.to_owned(), ctx.clock.now().to_string())])),
+            labels: Some(BTreeMap::from([(
+                REVISION_LABEL.to_owned(),
+                template.to_owned(),
+            )])),
+            annotations: Some(BTreeMap::from([(
+                CURRENT_SINCE.to_owned(),
+                ctx.clock.now().to_string(),
+            )])),
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([(DATA_KEY.to_owned(), content)])),
@@ -49,7 +61,7 @@ async fn create(ctx: &Context, template: &str, digest: &str, content: String) ->
         ..ConfigMap::default()
     };
     let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &ctx.namespace);
-    match deadline("keep template revision", api.create(&PostParams::default(), &map)).await {
+    match deadline(api.create(&PostParams::default(), &map)).await {
         Ok(_) => Ok(()),
         // Written a moment ago and not yet seen by the watch.
         Err(error) if error.is_conflict() => Ok(()),
@@ -62,8 +74,11 @@ async fn renew(ctx: &Context, digest: &str) -> Result<(), Error> {
     ctx.ensure_leading()?;
     let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &ctx.namespace);
     let patch = json!({"metadata": {"annotations": {CURRENT_SINCE: ctx.clock.now().to_string()}}});
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-    deadline("renew template revision", api.patch(&revision_name(digest), &params, &Patch::Merge(patch)))
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    };
+    deadline(api.patch(&revision_name(digest), &params, &Patch::Merge(patch)))
         .await
         .map(drop)
         .map_err(|error| Error::Revision(digest.to_owned(), error))

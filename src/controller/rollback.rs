@@ -22,15 +22,24 @@ pub(super) fn deployments(ctx: &Context, namespace: &str) -> Api<DynamicObject> 
 /// Writes the rollback of one target.
 pub(super) async fn roll_back(ctx: &Context, world: &World, target: &str) -> Result<(), Error> {
     let fact = world.targets.iter().find(|t| t.key() == target);
-    let Some(prior) = fact.and_then(|f| f.prior(world.armed.as_ref())) else { return Ok(()) };
-    let Some(live) = fact.and_then(|f| f.live.as_ref()) else { return Ok(()) };
+    let Some(prior) = fact.and_then(|f| f.prior(world.armed.as_ref())) else {
+        return Ok(());
+    };
+    let Some(live) = fact.and_then(|f| f.live.as_ref()) else {
+        return Ok(());
+    };
     record::rollback_intent(ctx, world, target, prior).await;
-    let Some(patch) = patch(&live.object, &prior.object) else { return Ok(()) };
+    let Some(patch) = patch(&live.object, &prior.object) else {
+        return Ok(());
+    };
     let name = target.split_once('/').map_or(target, |(_, name)| name);
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    };
     ctx.ensure_leading()?;
     let api = deployments(ctx, &world.request.namespace);
-    match deadline("roll back", api.patch(name, &params, &Patch::<Value>::Json(patch))).await {
+    match deadline(api.patch(name, &params, &Patch::<Value>::Json(patch))).await {
         Ok(_) => {
             ctx.metrics.rollbacks.with_label_values(&["accepted"]).inc();
             record::rollback_accepted(ctx, world, target, prior).await;

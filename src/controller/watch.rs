@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::book::About;
 use super::{Context, enrol, revisions};
 use crate::api::permit::Permit;
+use crate::api::vocabulary::Phase;
 use crate::domain::check::GuardCheck;
 use crate::domain::request::target_key;
 use crate::domain::template::governing;
@@ -31,11 +32,16 @@ struct Watched {
     permit: Arc<Permit>,
     uid: String,
     started: Timestamp,
+    soaks: bool,
     checks: Vec<GuardCheck>,
 }
 
 /// Watches until `stop`; names in `due` every permit that something new is known of.
-pub async fn watch(ctx: Arc<Context>, due: mpsc::Sender<ObjectRef<Permit>>, stop: CancellationToken) {
+pub async fn watch(
+    ctx: Arc<Context>,
+    due: mpsc::Sender<ObjectRef<Permit>>,
+    stop: CancellationToken,
+) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -68,37 +74,72 @@ async fn poll(ctx: &Context) -> Vec<Arc<Permit>> {
     let now = ctx.clock.now();
     let running = running(ctx);
     let mut distinct: Vec<&GuardCheck> = Vec::new();
-    for check in running.iter().flat_map(|w| w.checks.iter().filter(|c| is_due(ctx, w, c, now))) {
+    for check in running
+        .iter()
+        .flat_map(|w| w.checks.iter().filter(|c| is_due(ctx, w, c, now)))
+    {
         if !distinct.iter().any(|known| known.asks_like(check)) {
             distinct.push(check);
         }
     }
     join_all(distinct.into_iter().map(|check| ask(ctx, &running, check))).await;
-    for watched in &running {
-        let longest = watched.checks.iter().map(|c| c.rules.interval).max().unwrap_or(TICK);
-        ctx.guard.soak(&watched.uid, ctx.clock.now(), longest.saturating_mul(LONGEST_GAP));
+    // The soak begins once the rollout is complete.
+    for watched in running.iter().filter(|w| w.soaks) {
+        let longest = watched
+            .checks
+            .iter()
+            .map(|c| c.rules.interval)
+            .max()
+            .unwrap_or(TICK);
+        ctx.guard.soak(
+            &watched.uid,
+            ctx.clock.now(),
+            longest.saturating_mul(LONGEST_GAP),
+        );
     }
     running.into_iter().map(|w| w.permit).collect()
 }
 
 fn is_due(ctx: &Context, watched: &Watched, check: &GuardCheck, now: Timestamp) -> bool {
-    watched.permit.spec.targets.iter().any(|t| ctx.guard.is_due(&watched.uid, &target_key(t), &check.name, now))
+    watched.permit.spec.targets.iter().any(|t| {
+        ctx.guard
+            .is_due(&watched.uid, &target_key(t), &check.name, now)
+    })
 }
 
 /// Asks one check about the namespaces of everyone who has it, and hands each its reading.
 async fn ask(ctx: &Context, running: &[Watched], check: &GuardCheck) {
     let same = |w: &&Watched| w.checks.iter().any(|c| c.asks_like(check));
-    let namespaces: BTreeSet<String> = running.iter().filter(same).filter_map(|w| w.permit.namespace()).collect();
-    let Ok(resolved) = check.about(&namespaces) else { return };
+    let namespaces: BTreeSet<String> = running
+        .iter()
+        .filter(same)
+        .filter_map(|w| w.permit.namespace())
+        .collect();
+    let Ok(resolved) = check.about(&namespaces) else {
+        return;
+    };
     let readings = ctx.probe.ask(&resolved).await;
     let now = ctx.clock.now();
     for watched in running {
         let namespace = watched.permit.namespace().unwrap_or_default();
-        for own in watched.checks.iter().filter(|c| c.asks_like(check) && is_due(ctx, watched, c, now)) {
+        for own in watched
+            .checks
+            .iter()
+            .filter(|c| c.asks_like(check) && is_due(ctx, watched, c, now))
+        {
             for target in &watched.permit.spec.targets {
                 let key = target_key(target);
-                let about = About { uid: &watched.uid, target: &key, check: own };
-                ctx.guard.take(&about, readings.of(&namespace, &target.name), watched.started, now);
+                let about = About {
+                    uid: &watched.uid,
+                    target: &key,
+                    check: own,
+                };
+                ctx.guard.take(
+                    &about,
+                    readings.of(&namespace, &target.name),
+                    watched.started,
+                    now,
+                );
             }
         }
     }
@@ -106,18 +147,41 @@ async fn ask(ctx: &Context, running: &[Watched], check: &GuardCheck) {
 
 /// Every permit with a live change, and the checks of the revision that governs it.
 fn running(ctx: &Context) -> Vec<Watched> {
-    ctx.caches.permit_store().state().into_iter().filter_map(|permit| watched(ctx, permit)).collect()
+    ctx.caches
+        .permit_store()
+        .state()
+        .into_iter()
+        .filter_map(|permit| watched(ctx, permit))
+        .collect()
 }
 
 fn watched(ctx: &Context, permit: Arc<Permit>) -> Option<Watched> {
     let status = permit.status.as_ref()?;
-    let execution = status.execution.clone().filter(|_| status.phase.is_some_and(|p| p.is_running()))?;
+    let execution = status
+        .execution
+        .clone()
+        .filter(|_| status.phase.is_some_and(|p| p.is_running()))?;
     let uid = permit.uid()?;
     let created = permit.metadata.creation_timestamp.as_ref()?.0;
     let revisions = ctx.caches.revisions(&permit.spec.template);
-    let checks = governing(&revisions, created)?.template.as_ref().ok()?.checks.clone();
+    let checks = governing(&revisions, created)?
+        .template
+        .as_ref()
+        .ok()?
+        .checks
+        .clone();
+    let soaks = status.phase == Some(Phase::Validating);
     let healthy = u64::try_from(execution.healthy_seconds).unwrap_or(0);
     ctx.guard.open(&uid, Duration::from_secs(healthy));
-    let started = execution.started_time.as_ref().map_or_else(|| ctx.clock.now(), |t| t.0);
-    Some(Watched { permit, uid, started, checks })
+    let started = execution
+        .started_time
+        .as_ref()
+        .map_or_else(|| ctx.clock.now(), |t| t.0);
+    Some(Watched {
+        permit,
+        uid,
+        started,
+        soaks,
+        checks,
+    })
 }

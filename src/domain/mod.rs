@@ -8,6 +8,7 @@ mod announce;
 pub mod applied;
 mod arming;
 pub mod audit;
+pub mod ballot;
 pub mod breach;
 pub mod canonical;
 pub mod certificate;

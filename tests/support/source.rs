@@ -10,7 +10,11 @@ pub(crate) fn code_of(source: &str) -> String {
     while at < chars.len() {
         let end = end_of_token(&chars, at);
         let is_code = end == at + 1;
-        code.extend(chars[at..end].iter().map(|&c| if is_code || c == '\n' { c } else { ' ' }));
+        code.extend(
+            chars[at..end]
+                .iter()
+                .map(|&c| if is_code || c == '\n' { c } else { ' ' }),
+        );
         at = end;
     }
     code
@@ -31,7 +35,9 @@ fn end_of_token(chars: &[char], at: usize) -> usize {
 }
 
 fn until(chars: &[char], is_end: impl Fn(&[char]) -> bool) -> usize {
-    (0..chars.len()).find(|&n| is_end(&chars[n..])).unwrap_or(chars.len())
+    (0..chars.len())
+        .find(|&n| is_end(&chars[n..]))
+        .unwrap_or(chars.len())
 }
 
 fn end_of_quoted(chars: &[char], quote: char) -> usize {
@@ -44,8 +50,12 @@ fn end_of_quoted(chars: &[char], quote: char) -> usize {
 
 fn end_of_raw(chars: &[char]) -> Option<usize> {
     let hashes = chars[1..].iter().take_while(|&&c| c == '#').count();
-    let body = chars.get(hashes + 1..).filter(|body| body.first() == Some(&'"'))?;
-    let closing: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
+    let body = chars
+        .get(hashes + 1..)
+        .filter(|body| body.first() == Some(&'"'))?;
+    let closing: Vec<char> = std::iter::once('"')
+        .chain(std::iter::repeat_n('#', hashes))
+        .collect();
     let length = until(&body[1..], |tail| tail.starts_with(&closing));
     Some((hashes + 2 + length + closing.len()).min(chars.len()))
 }
@@ -69,12 +79,21 @@ fn end_of_block_comment(chars: &[char]) -> usize {
 /// How many lines stand before the test module at the bottom, or the line at which code follows it.
 pub(crate) fn lines_before_tests(code: &str) -> Result<usize, usize> {
     let lines: Vec<&str> = code.lines().collect();
-    let starts = |at: usize| lines[at].trim() == "#[cfg(test)]" && lines.get(at + 1).is_some_and(|next| next.contains("mod tests"));
+    let starts = |at: usize| {
+        lines[at].trim() == "#[cfg(test)]"
+            && lines
+                .get(at + 1)
+                .is_some_and(|next| next.contains("mod tests"))
+    };
     let Some(first) = (0..lines.len()).find(|&at| starts(at)) else {
         return Ok(lines.len());
     };
     let is_inline = lines[first + 1].contains('{');
-    let end = if is_inline { (first + 2..lines.len()).find(|&at| lines[at] == "}") } else { Some(first + 1) };
+    let end = if is_inline {
+        (first + 2..lines.len()).find(|&at| lines[at] == "}")
+    } else {
+        Some(first + 1)
+    };
     let after = end.and_then(|end| (end + 1..lines.len()).find(|&at| !lines[at].trim().is_empty()));
     after.map_or(Ok(first), |at| Err(at + 1))
 }

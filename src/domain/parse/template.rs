@@ -69,13 +69,23 @@ fn checks(wire: &[Check], errors: &mut Vec<FieldError>) -> Vec<GuardCheck> {
     let mut understood = Vec::new();
     for (i, check) in wire.iter().enumerate() {
         let path = format!("spec.guard.checks[{i}]");
-        if wire.iter().take(i).any(|earlier| earlier.name == check.name) {
-            errors.push(FieldError::new(format!("{path}.name"), format!("`{}` is named twice", check.name)));
+        if wire
+            .iter()
+            .take(i)
+            .any(|earlier| earlier.name == check.name)
+        {
+            errors.push(FieldError::new(
+                format!("{path}.name"),
+                format!("`{}` is named twice", check.name),
+            ));
         }
         match GuardCheck::parse(check) {
             Ok(check) => understood.push(check),
-            Err(mistakes) => errors
-                .extend(mistakes.into_iter().map(|m| FieldError::new(format!("{path}.{}", m.field), m.message))),
+            Err(mistakes) => errors.extend(
+                mistakes
+                    .into_iter()
+                    .map(|m| FieldError::new(format!("{path}.{}", m.field), m.message)),
+            ),
         }
     }
     understood
