@@ -22,7 +22,7 @@ use crate::api::{Approval, GATE_LABEL, Permit, PermitTemplate};
 use crate::domain::canonical::digest_of;
 use crate::domain::parse;
 use crate::domain::request::target_key;
-use crate::domain::template::Revision;
+use crate::domain::template::{Revision, Template};
 
 /// What is known of the cluster.
 pub struct Caches {
@@ -152,6 +152,12 @@ impl Caches {
             let content = serde_json::to_string(&t.spec).ok()?;
             Some((t.name_any(), template_digest(&t.spec), content))
         };
+        self.templates.state().into_iter().filter_map(one).collect()
+    }
+
+    /// The templates that exist now and are sound.
+    pub fn sound_templates(&self) -> Vec<Template> {
+        let one = |t: Arc<PermitTemplate>| parse::template(&t.name_any(), &template_digest(&t.spec), &t.spec).ok();
         self.templates.state().into_iter().filter_map(one).collect()
     }
 

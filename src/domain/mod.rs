@@ -17,6 +17,7 @@ pub mod check;
 mod conditions;
 pub mod decide;
 pub mod effect;
+pub mod gate;
 pub mod leadership;
 pub mod lifecycle;
 pub mod parse;

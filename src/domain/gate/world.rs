@@ -1,0 +1,196 @@
+//! What the gate may see, and what it says.
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
+
+use crate::api::facts::Facts;
+use crate::api::vocabulary::{GateMode, Phase};
+use crate::domain::canonical::spec_digest;
+use crate::domain::quorum::Ballot;
+use crate::domain::request::Request;
+use crate::domain::template::Template;
+use crate::domain::trace::Trace;
+
+/// Everything that a decision about one change may see.
+#[derive(Clone, Debug)]
+pub struct GateWorld {
+    /// The time of the decision.
+    pub now: Timestamp,
+    /// Its identity, for message and record.
+    pub decision_id: String,
+    /// How strictly the namespace is gated.
+    pub mode: GateMode,
+    /// The namespace's environment.
+    pub environment: String,
+    /// Who makes the change.
+    pub username: String,
+    /// The operator's own username.
+    pub operator: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The workload's name.
+    pub name: String,
+    /// It comes by the `scale` subresource.
+    pub is_scale: bool,
+    /// The object before, if there was one.
+    pub old: Option<Value>,
+    /// The object after, if there is one.
+    pub new: Option<Value>,
+    /// For `scale`: the workload itself, read live.
+    pub parent: Option<Value>,
+    /// The namespace's facts, if it is enrolled.
+    pub facts: Option<Facts>,
+    /// The templates that exist now.
+    pub templates: Vec<Template>,
+    /// The permits that name the workload.
+    pub candidates: Vec<Candidate>,
+}
+
+impl GateWorld {
+    /// Key of the workload in facts.
+    pub fn key(&self) -> String {
+        format!("Deployment/{}", self.name)
+    }
+
+    /// Whether the `scale` subresource brings up a workload that had no replicas.
+    pub fn wakes(&self) -> bool {
+        let count = |o: &Option<Value>| {
+            o.as_ref().and_then(|v| v.pointer("/spec/replicas")).and_then(Value::as_i64).unwrap_or(0)
+        };
+        self.is_scale && count(&self.old) == 0 && count(&self.new) > 0
+    }
+
+    /// Whether the workload behind a `scale` is the recorded baseline.
+    pub fn parent_is_baseline(&self) -> bool {
+        let digest = self.parent.as_ref().and_then(spec_digest);
+        let recorded = self.facts.as_ref().and_then(|f| f.baselines.get(&self.key()));
+        recorded.is_some_and(|b| digest.is_some_and(|d| d.as_str() == b.spec_digest))
+    }
+
+    /// Whether replicas go to zero.
+    pub fn stops_everything(&self) -> bool {
+        let replicas = |o: &Option<Value>, absent| {
+            o.as_ref().map(|v| v.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(absent))
+        };
+        let absent = i64::from(!self.is_scale);
+        replicas(&self.new, absent) == Some(0) && replicas(&self.old, absent) != Some(0)
+    }
+}
+
+/// A permit that names the workload.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// What it asks.
+    pub request: Request,
+    /// The revision that governs, if it is on record and sound.
+    pub template: Option<Template>,
+    /// What people said.
+    pub ballots: Vec<Ballot>,
+    /// The requester may use the template.
+    pub may_use: Option<bool>,
+    /// The phase in its status; it can only deny.
+    pub recorded: Option<Phase>,
+    /// The guard holds it.
+    pub held: bool,
+    /// Another permit that runs on the workload.
+    pub busy_with: Option<String>,
+    /// The user may `get` it; otherwise nothing of it is told.
+    pub may_see: bool,
+}
+
+impl Candidate {
+    /// Its name, where the user may know it.
+    pub(super) fn seen_name(&self) -> String {
+        if self.may_see { self.request.name.clone() } else { String::new() }
+    }
+}
+
+/// Why a change was not admitted; one stable word (`gate.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// Admitted.
+    Admitted,
+    /// No permit names the workload.
+    PermitRequired,
+    /// The permit waits for people or the operator.
+    PermitPending,
+    /// Its window has not opened.
+    PermitWindow,
+    /// More than was permitted.
+    PermitScope,
+    /// Somebody else may do it.
+    PermitSubject,
+    /// Its power was ended.
+    PermitRevoked,
+    /// Its window has closed, or it is spent.
+    PermitExpired,
+    /// Another permit runs on the workload.
+    TargetBusy,
+    /// The gate could not decide.
+    GateUnavailable,
+}
+
+impl Code {
+    /// The code of a permit that has ended.
+    pub(super) const fn of_end(phase: Phase) -> Self {
+        match phase {
+            Phase::Revoked | Phase::Cancelled | Phase::Rejected => Self::PermitRevoked,
+            _ => Self::PermitExpired,
+        }
+    }
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admitted => "Admitted",
+            Self::PermitRequired => "PermitRequired",
+            Self::PermitPending => "PermitPending",
+            Self::PermitWindow => "PermitWindow",
+            Self::PermitScope => "PermitScope",
+            Self::PermitSubject => "PermitSubject",
+            Self::PermitRevoked => "PermitRevoked",
+            Self::PermitExpired => "PermitExpired",
+            Self::TargetBusy => "TargetBusy",
+            Self::GateUnavailable => "GateUnavailable",
+        }
+    }
+}
+
+/// What was judged, before it is put in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The change may be stored.
+    pub admits: bool,
+    /// Why, in a word.
+    pub code: Code,
+    /// Why, in a sentence.
+    pub why: String,
+    /// The permit's name, empty where the user may not know it.
+    pub permit: Option<String>,
+    /// The permit's UID, of an admitted change.
+    pub permit_uid: Option<String>,
+    /// What the one who makes the change should know.
+    pub obligation: Option<String>,
+}
+
+impl Judged {
+    /// The one place that says yes.
+    pub(super) fn admit(why: impl Into<String>) -> Self {
+        Self { admits: true, code: Code::Admitted, why: why.into(), permit: None, permit_uid: None, obligation: None }
+    }
+
+    pub(super) fn deny(code: Code, why: impl Into<String>) -> Self {
+        Self { admits: false, code, why: why.into(), permit: None, permit_uid: None, obligation: None }
+    }
+}
+
+/// What the gate says.
+#[derive(Clone, Debug)]
+pub struct GateDecision {
+    /// What was judged.
+    pub judged: Judged,
+    /// Which rule said what.
+    pub trace: Trace,
+    /// The whole message of a denial, at most 1,000 bytes; its first line stands alone.
+    pub message: String,
+}

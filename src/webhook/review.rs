@@ -1,0 +1,174 @@
+//! AdmissionReview v1, in and out.
+//!
+//! The answer is built as a denial; one place turns it into an admission. Knows nothing of what is judged.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api::permit::Identity;
+use crate::domain::gate::line;
+
+/// What the API server sends.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Review {
+    pub(super) api_version: String,
+    pub(super) kind: String,
+    pub(super) request: Option<Request>,
+}
+
+/// What is about to be stored.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pub(super) uid: String,
+    pub(super) resource: Resource,
+    #[serde(default)]
+    pub(super) sub_resource: String,
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) namespace: String,
+    pub(super) operation: String,
+    pub(super) user_info: User,
+    pub(super) object: Option<Value>,
+    pub(super) old_object: Option<Value>,
+    #[serde(default)]
+    pub(super) dry_run: Option<bool>,
+}
+
+/// The resource that is written.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Resource {
+    #[serde(default)]
+    pub(super) group: String,
+    pub(super) resource: String,
+}
+
+/// Who writes.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct User {
+    #[serde(default)]
+    pub(super) username: String,
+    #[serde(default)]
+    pub(super) uid: Option<String>,
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+}
+
+impl Request {
+    /// Who writes, as it is stamped: groups in order, nothing of the token.
+    pub(super) fn identity(&self) -> Identity {
+        let mut groups = self.user_info.groups.clone();
+        groups.sort();
+        groups.dedup();
+        Identity {
+            username: self.user_info.username.clone(),
+            uid: self.user_info.uid.clone().filter(|u| !u.is_empty()),
+            groups,
+        }
+    }
+
+    /// The object's name; on deletion of a collection it stands in the old object only.
+    pub(super) fn object_name(&self) -> String {
+        let named = |o: &Option<Value>| o.as_ref()?.pointer("/metadata/name")?.as_str().map(str::to_owned);
+        if self.name.is_empty() {
+            named(&self.object).or_else(|| named(&self.old_object)).unwrap_or_default()
+        } else {
+            self.name.clone()
+        }
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run == Some(true)
+    }
+}
+
+/// The answer to one review.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer {
+    allowed: bool,
+    message: String,
+    pub(super) warnings: Vec<String>,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) patch: Option<Value>,
+}
+
+impl Answer {
+    /// A denial with its message.
+    pub(super) fn deny(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+
+    /// The one place that admits.
+    pub(super) fn admit() -> Self {
+        Self { allowed: true, ..Self::default() }
+    }
+
+    /// Adds a warning: one line without control characters, or it vanishes.
+    pub(super) fn warn(mut self, text: &str) -> Self {
+        self.warnings.push(line(text));
+        self
+    }
+
+    pub(super) fn annotate(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.annotations.insert(key.to_owned(), value.into());
+        self
+    }
+
+    pub(super) const fn is_allowed(&self) -> bool {
+        self.allowed
+    }
+
+    #[cfg(test)]
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The review that goes back. Always 403 when denied: on 422 and 409 `kubectl apply --force` deletes the object.
+    pub(super) fn render(self, uid: &str) -> Value {
+        let mut response = Rendered {
+            uid: uid.to_owned(),
+            allowed: self.allowed,
+            status: None,
+            warnings: self.warnings,
+            audit_annotations: self.annotations,
+            patch_type: None,
+            patch: None,
+        };
+        if !self.allowed {
+            response.status = Some(serde_json::json!({
+                "status": "Failure", "code": 403, "reason": "Forbidden", "message": self.message,
+            }));
+        }
+        if let Some(patch) = self.patch.filter(|_| self.allowed) {
+            response.patch_type = Some("JSONPatch");
+            response.patch = Some(base64(patch.to_string().as_bytes()));
+        }
+        serde_json::json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rendered {
+    uid: String,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<Value>,
+}
+
+/// The wire form of bytes, by the type that Kubernetes itself uses for them.
+fn base64(bytes: &[u8]) -> Value {
+    serde_json::to_value(k8s_openapi::ByteString(bytes.to_vec())).unwrap_or_default()
+}

@@ -1,0 +1,56 @@
+//! Stamp: writes into our own kinds who sent them, as the API server authenticated them (threat row 37).
+//!
+//! CREATE sets, UPDATE restores from the old object; what a writer puts there is replaced. Judges nothing.
+
+use serde_json::{Value, json};
+use ulid::Ulid;
+
+use super::review::{Answer, Request};
+
+/// Answers a review of a Permit or an Approval with the stamps it needs.
+pub(super) fn stamp(request: &Request, fresh: Ulid) -> Answer {
+    let Some(object) = &request.object else { return Answer::admit() };
+    let patch = match (request.resource.resource.as_str(), &request.old_object) {
+        ("permits", None) => create_permit(request, object, fresh),
+        ("permits", Some(old)) => restore(object, old, &["requestedBy", "requestId"]),
+        ("approvals", None) => create_approval(request, object),
+        ("approvals", Some(old)) => restore(object, old, &["submittedBy"]),
+        _ => Vec::new(),
+    };
+    let mut answer = Answer::admit();
+    if !patch.is_empty() {
+        answer.patch = Some(Value::Array(patch));
+    }
+    answer
+}
+
+fn create_permit(request: &Request, object: &Value, fresh: Ulid) -> Vec<Value> {
+    let mut patch = vec![add("/spec/requestedBy", &request.identity())];
+    if object.pointer("/spec/requestId").is_none_or(Value::is_null) {
+        patch.push(add("/spec/requestId", &fresh.to_string()));
+    }
+    patch
+}
+
+fn create_approval(request: &Request, object: &Value) -> Vec<Value> {
+    let mut patch = vec![add("/spec/submittedBy", &request.identity())];
+    if object.pointer("/spec/approver").is_none_or(Value::is_null) {
+        patch.push(add("/spec/approver", &json!({"username": request.user_info.username})));
+    }
+    patch
+}
+
+/// What was stamped at creation stays, whatever the update says or leaves out.
+fn restore(object: &Value, old: &Value, fields: &[&str]) -> Vec<Value> {
+    let at = |o: &Value, field: &str| o.pointer(&format!("/spec/{field}")).cloned();
+    let one = |field: &&str| match (at(object, field), at(old, field)) {
+        (now, Some(then)) if now.as_ref() != Some(&then) => Some(add(&format!("/spec/{field}"), &then)),
+        (Some(_), None) => Some(json!({"op": "remove", "path": format!("/spec/{field}")})),
+        _ => None,
+    };
+    fields.iter().filter_map(one).collect()
+}
+
+fn add(path: &str, value: &impl serde::Serialize) -> Value {
+    json!({"op": "add", "path": path, "value": value})
+}
