@@ -54,7 +54,7 @@ pub struct Context {
     /// What the checks have seen.
     pub guard: GuardBook,
     /// Who made which change.
-    pub admitted: AdmittedBook,
+    pub admitted: Arc<AdmittedBook>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The right to write; asked before each effect.

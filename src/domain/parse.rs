@@ -7,7 +7,7 @@ mod template;
 
 use std::fmt;
 
-pub use permit::request;
+pub use permit::{mistakes, request};
 pub use template::template;
 
 /// One mistake: where it is, what is wrong, and what to write instead.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use kube::ResourceExt as _;
-use rand::RngExt as _;
+use rand::Rng as _;
 use tracing::info;
 
 use super::review::{Answer, Request};
@@ -29,7 +29,12 @@ pub(super) async fn review(gate: &Gate, request: &Request) -> Result<Answer, Cal
         // The caches carry no rights: what could be covered is read and asked live, then judged again.
         let mut fresh = Vec::new();
         for candidate in &world.candidates {
-            fresh.extend(live::candidate(gate, candidate).await?);
+            // What has ended can only deny, and a denial may come from the caches.
+            if candidate.recorded.is_some_and(|p| p.is_terminal()) {
+                fresh.push(candidate.clone());
+            } else {
+                fresh.extend(live::candidate(gate, candidate).await?);
+            }
         }
         world.candidates = fresh;
         decision = judge(&world);

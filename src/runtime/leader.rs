@@ -1,0 +1,147 @@
+//! The leader's part: wait for the lease, then write: ledger, controller, webhook configurations.
+//!
+//! Whoever loses the lease ends its process: what it had begun is derived again by the next leader.
+
+use std::sync::Arc;
+
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::api::permit::Permit;
+use crate::clock::Clock;
+use crate::cluster::access::Access;
+use crate::cluster::caches::Caches;
+use crate::cluster::certificates::Served;
+use crate::cluster::lease::{Lease, LeaseSettings};
+use crate::cluster::leadership::Leadership;
+use crate::cluster::webhook_config::{mutating, validating};
+use crate::cluster::webhook_keeper::Keeper;
+use crate::cluster::webhook_settings::Settings;
+use crate::config::Run;
+use crate::controller::{self, AdmittedBook, Context, GuardBook};
+use crate::domain::leadership::Timing;
+use crate::ledger::{Backlog, Place, SqliteLedger};
+use crate::metrics::Metrics;
+use crate::probe::Probe;
+use crate::probe::fixed::Fixed;
+use crate::probe::prometheus::{DEADLINE, Prometheus};
+
+/// The most records that wait while the ledger cannot be written.
+const BACKLOG: usize = 10_000;
+
+/// Everything that the leader's part needs.
+pub(super) struct Leader {
+    pub(super) run: Run,
+    pub(super) client: Client,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Metrics,
+    pub(super) settings: Settings,
+    pub(super) served: watch::Receiver<Option<Arc<Served>>>,
+    pub(super) admitted: Arc<AdmittedBook>,
+    pub(super) caches: Arc<Caches>,
+    pub(super) due: mpsc::Sender<ObjectRef<Permit>>,
+    pub(super) dues: mpsc::Receiver<ObjectRef<Permit>>,
+    pub(super) leads: watch::Sender<bool>,
+}
+
+impl Leader {
+    /// Waits for the lease and leads until `stop`; an error is the loss of the lease, which ends the process.
+    pub(super) async fn lead(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let lease = Lease::new(
+            self.client.clone(),
+            LeaseSettings {
+                namespace: self.run.namespace.clone(),
+                name: self.run.lease_name.clone(),
+                process: self.run.pod_name.clone(),
+                floor: 0,
+                timing: Timing::of_lease(self.run.lease_duration),
+            },
+            Arc::clone(&self.clock),
+        );
+        let (leadership, tenure) = tokio::select! {
+            won = lease.acquire() => won,
+            () = stop.cancelled() => return Ok(()),
+        };
+        info!(fence = leadership.fence, "leading");
+        self.metrics.leader.set(1);
+        let _ = self.leads.send(true);
+        let work = CancellationToken::new();
+        let working = self.work(leadership, work.clone());
+        let keeping = tenure.keep(&stop);
+        futures::pin_mut!(working, keeping);
+        tokio::select! {
+            kept = &mut keeping => kept?,
+            worked = &mut working => worked?,
+        }
+        work.cancel();
+        Ok(())
+    }
+
+    async fn work(self, leadership: Leadership, stop: CancellationToken) -> anyhow::Result<()> {
+        self.caches.filled().await;
+        let place = Place {
+            directory: self.run.data_dir.clone(),
+            log: "permits.dev/audit".into(),
+            operator_version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let ledger = SqliteLedger::open(place, Arc::clone(&self.clock)).await?;
+        let reporter = Reporter { controller: "permit-operator".into(), instance: Some(self.run.pod_name.clone()) };
+        let keepers = keepers(&self.client, &leadership, &self.settings, &self.metrics);
+        let ctx = Arc::new(Context {
+            namespace: self.run.namespace.clone(),
+            caches: self.caches,
+            access: Access::new(self.client.clone()),
+            ledger: Arc::new(ledger),
+            backlog: Backlog::new(BACKLOG),
+            probe: probe(&self.run)?,
+            guard: GuardBook::default(),
+            admitted: self.admitted,
+            clock: self.clock,
+            leadership: Arc::new(leadership),
+            recorder: Recorder::new(self.client.clone(), reporter),
+            metrics: self.metrics,
+            client: self.client,
+        });
+        let dues = futures::stream::unfold(self.dues, async |mut dues| dues.recv().await.map(|due| (due, dues)));
+        let (first, second) = keepers;
+        let judging = first.keep(self.served.clone());
+        let stamping = second.keep(self.served);
+        tokio::select! {
+            () = controller::run(Arc::clone(&ctx), dues, stop.clone()) => {}
+            () = controller::watch(ctx, self.due, stop) => {}
+            kept = judging => kept?,
+            kept = stamping => kept?,
+        }
+        Ok(())
+    }
+}
+
+type Judging = Keeper<k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration>;
+type Stamping = Keeper<k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration>;
+
+/// The keepers of our own webhook configurations: whoever changes one is reported, and it is repaired.
+fn keepers(client: &Client, leadership: &Leadership, settings: &Settings, metrics: &Metrics) -> (Judging, Stamping) {
+    let report = |metrics: &Metrics| {
+        let repairs = metrics.configuration_repairs.clone();
+        move |drift: crate::cluster::drift::Drift| {
+            repairs.with_label_values(&[drift.configuration]).inc();
+            warn!(?drift, "webhook configuration was changed by somebody else; repaired");
+        }
+    };
+    let (judge, stamp) = (settings.clone(), settings.clone());
+    let judging = Keeper::new(client.clone(), leadership.clone(), move |b| validating(&judge, b), report(metrics));
+    let stamping = Keeper::new(client.clone(), leadership.clone(), move |b| mutating(&stamp, b), report(metrics));
+    (judging, stamping)
+}
+
+/// Prometheus, or what answers for it when none is configured: nobody, which holds and never passes.
+fn probe(run: &Run) -> anyhow::Result<Arc<dyn Probe>> {
+    Ok(match &run.prometheus_url {
+        Some(url) => Arc::new(Prometheus::new(url, DEADLINE)?),
+        None => Arc::new(Fixed::unconfigured()),
+    })
+}
