@@ -65,9 +65,9 @@ pub(super) async fn check_tail(
         if Hash::from_bytes(&hash) != Some(expected.hash) || Hash::of(&line) != expected.hash {
             return Err(damaged(path, &format!("record {seq} was altered")));
         }
-        let link =
+        let read =
             read_link(&line).map_err(|fault| damaged(path, &format!("record {seq} is {fault}")))?;
-        if link.seq != seq || link.log != state.log {
+        if read.seq != seq || read.log != state.log {
             return Err(damaged(
                 path,
                 &format!("record {seq} stands in the wrong place"),
@@ -75,7 +75,7 @@ pub(super) async fn check_tail(
         }
         expected = Head {
             seq: seq.saturating_sub(1),
-            hash: link.prev,
+            hash: read.prev,
         };
     }
     let is_read_to_the_start = tail.len() < 2;

@@ -140,7 +140,7 @@ fn is_transient(error: &sqlx::Error) -> bool {
     const NOT_A_DATABASE: u32 = 26;
     match error
         .as_database_error()
-        .and_then(|e| e.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .and_then(|code| code.parse::<u32>().ok())
     {
         Some(code) => ![CONSTRAINT, CORRUPT, NOT_A_DATABASE].contains(&(code & 0xff)),

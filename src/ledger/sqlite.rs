@@ -3,6 +3,8 @@
 //! The head is read and the fence compared inside the transaction that appends, never remembered: a leader that was
 //! stopped in the middle finds out here that another one writes. Does not know what a record means.
 
+mod open;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -11,13 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
-use super::damage::{check_tail, damaged, integer, number, state};
-use super::{Appended, Ledger, LedgerError, Range, export, key, schema};
+use super::damage::{check_tail, integer, number, state};
+use super::{Appended, Ledger, LedgerError, Range, export};
 use crate::clock::Clock;
 use crate::domain::audit::{Draft, Hash, Head, PseudonymKey, Sealed, Stamp, Trailer, seal};
+use open::{pool, prepare};
+
+pub(super) use open::open_reads;
 
 /// How long a statement waits for another writer.
 const BUSY: Duration = Duration::from_secs(5);
@@ -204,122 +209,6 @@ impl Ledger for SqliteLedger {
 /// The file of the records in a ledger's directory.
 pub(super) fn file_in(directory: &Path) -> PathBuf {
     directory.join("ledger.db")
-}
-
-/// Opens a store for reading alone; it must be there.
-pub(super) async fn open_reads(file: &Path) -> Result<SqlitePool, LedgerError> {
-    let options = SqliteConnectOptions::new()
-        .filename(file)
-        .read_only(true)
-        .busy_timeout(BUSY);
-    pool(2)
-        .connect_with(options)
-        .await
-        .map_err(|source| LedgerError::Open {
-            path: file.to_owned(),
-            source,
-        })
-}
-
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(BUSY)
-        .idle_timeout(None)
-        .max_lifetime(None)
-}
-
-/// Makes the tables of a new store or checks those of an old one, and answers with the key of the pseudonyms.
-async fn prepare(writes: &SqlitePool, place: &Place) -> Result<PseudonymKey, LedgerError> {
-    let file = place.file();
-    let unopened = |source| LedgerError::Open {
-        path: file.clone(),
-        source,
-    };
-    let mut transaction = writes
-        .begin_with("BEGIN IMMEDIATE")
-        .await
-        .map_err(unopened)?;
-    let row = sqlx::query("PRAGMA user_version")
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(unopened)?;
-    let key = match row.try_get::<i64, _>(0).map_err(unopened)? {
-        0 => create(&mut transaction, place).await?,
-        schema::VERSION => inspect(&mut transaction, place).await?,
-        other => {
-            return Err(damaged(
-                &file,
-                &format!("version {other} of its tables is not known here"),
-            ));
-        }
-    };
-    transaction.commit().await.map_err(unopened)?;
-    Ok(key)
-}
-
-async fn create(
-    connection: &mut SqliteConnection,
-    place: &Place,
-) -> Result<PseudonymKey, LedgerError> {
-    let unopened = |source| LedgerError::Open {
-        path: place.file(),
-        source,
-    };
-    let key = match read_key(place)? {
-        Some(key) => key,
-        None => key::make(&place.key()).map_err(|source| LedgerError::Prepare {
-            path: place.key(),
-            source,
-        })?,
-    };
-    sqlx::raw_sql(schema::CREATE)
-        .execute(&mut *connection)
-        .await
-        .map_err(unopened)?;
-    sqlx::query(
-        "INSERT INTO state (only_row, log, key_id, fence, seq, hash) VALUES (1, ?, ?, 0, 0, ?)",
-    )
-    .bind(&place.log)
-    .bind(key.fingerprint())
-    .bind(Head::genesis(&place.log).hash.as_bytes().to_vec())
-    .execute(connection)
-    .await
-    .map_err(unopened)?;
-    Ok(key)
-}
-
-async fn inspect(
-    connection: &mut SqliteConnection,
-    place: &Place,
-) -> Result<PseudonymKey, LedgerError> {
-    let file = place.file();
-    let state = state(connection, &file).await?;
-    if state.log != place.log {
-        return Err(damaged(
-            &file,
-            &format!("it holds the log `{}`, not `{}`", state.log, place.log),
-        ));
-    }
-    check_tail(connection, &file, &state).await?;
-    match read_key(place)? {
-        Some(key) if key.fingerprint() == state.key_id => Ok(key),
-        Some(_) => Err(damaged(
-            &file,
-            "the key of its pseudonyms, `pseudonym.key`, is another one",
-        )),
-        None => Err(damaged(
-            &file,
-            "the key of its pseudonyms, `pseudonym.key`, is missing",
-        )),
-    }
-}
-
-fn read_key(place: &Place) -> Result<Option<PseudonymKey>, LedgerError> {
-    key::read(&place.key()).map_err(|source| LedgerError::Prepare {
-        path: place.key(),
-        source,
-    })
 }
 
 /// The record that was appended under a key.

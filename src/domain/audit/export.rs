@@ -145,7 +145,7 @@ pub fn trailer_line(trailer: &Trailer) -> Result<Vec<u8>, serde_json::Error> {
 /// Reads what the chain needs from a record's line.
 pub fn read_link(line: &[u8]) -> Result<Link, Fault> {
     match read(line)? {
-        Line::Record(link) => Ok(link),
+        Line::Record(record) => Ok(record),
         Line::Payload(_) | Line::Trailer(_) => Err(Fault::NotARecord),
     }
 }

@@ -5,6 +5,7 @@
 //! that the whole file was not written anew is what `anchor` (a head seen elsewhere) is for.
 
 mod blame;
+mod end;
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -122,15 +123,15 @@ impl<'a> Walk<'a> {
 
     fn step(&mut self, at: usize) -> Result<(), Broken> {
         let line = self.body.get(at).copied().unwrap_or_default();
-        let read = read(line).map_err(|why| match why {
-            Fault::Trailer => broken(at, None, why),
-            why => broken(at, Some(self.awaited()), why),
+        let read = read(line).map_err(|why| {
+            let seq = (why != Fault::Trailer).then(|| self.awaited());
+            broken(at, seq, why)
         })?;
         match (read, self.owner.take()) {
-            (Line::Record(link), None) => self.record(at, link),
+            (Line::Record(next), None) => self.record(at, next),
             (Line::Payload(payload), Some(owner)) => self.payload(at, &payload, &owner),
-            (Line::Record(link), Some(owner)) => {
-                Err(self.record_too_soon(at, &link, owner.link.seq))
+            (Line::Record(next), Some(owner)) => {
+                Err(self.record_too_soon(at, &next, owner.link.seq))
             }
             (Line::Payload(payload), None) => Err(self.stray_payload(at, &payload)),
             (Line::Trailer(trailer), owner) => {
@@ -176,59 +177,6 @@ impl<'a> Walk<'a> {
             Some(_) => return Err(broken(owner.at, Some(seq), Fault::Altered)),
         }
         Ok(())
-    }
-
-    fn end(&self) -> Result<(), Broken> {
-        let at = self.body.len();
-        let Some(trailer) = &self.trailer else {
-            return Err(broken(at, Some(self.awaited()), Fault::Cut));
-        };
-        if let Some(owner) = &self.owner {
-            return Err(broken(at, Some(owner.link.seq), Fault::PayloadMissing));
-        }
-        let next = self.next();
-        if next <= trailer.to {
-            return Err(broken(
-                at,
-                Some(next),
-                Fault::Missing {
-                    first: next,
-                    last: trailer.to,
-                },
-            ));
-        }
-        if next != trailer.to.saturating_add(1)
-            || (trailer.from == 1 && trailer.prev != Head::genesis(&trailer.log).hash)
-        {
-            return Err(broken(at, None, Fault::Trailer));
-        }
-        if self.prev != Some(trailer.head) {
-            let seq = (!self.hashes.is_empty()).then_some(trailer.to);
-            return Err(broken(self.last, seq, Fault::Altered));
-        }
-        Ok(())
-    }
-
-    /// Whether the history holds a head that was seen elsewhere.
-    fn meet(&self, anchor: Option<&Head>) -> Result<(), Broken> {
-        let Some(anchor) = anchor else { return Ok(()) };
-        let before = self.from.saturating_sub(1);
-        let place = anchor
-            .seq
-            .checked_sub(self.from)
-            .and_then(|place| usize::try_from(place).ok());
-        let here = match place {
-            Some(place) => self.hashes.get(place).copied(),
-            None if anchor.seq == before => self.trailer.as_ref().map(|trailer| trailer.prev),
-            None => None,
-        };
-        if here == Some(anchor.hash) {
-            return Ok(());
-        }
-        let line = place
-            .map_or(0, |place| place.saturating_mul(2))
-            .min(self.body.len());
-        Err(broken(line, Some(anchor.seq), Fault::Unexpected))
     }
 
     fn verified(self) -> Verified {
