@@ -1,4 +1,8 @@
-//! cluster
+//! The cluster as the rest of the program sees it: calls under a deadline, caches, leadership, and what the operator keeps
+//! of its own (certificates, webhook configurations).
+//!
+//! Decides nothing about permits or changes. Knows neither the gate nor the controller.
+
 pub mod access;
 pub mod authority;
 pub mod caches;

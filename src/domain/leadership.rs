@@ -232,7 +232,7 @@ mod tests {
         let mut long = held_by("other", 0, 0);
         long.claim.lease = Some(seconds(60));
         check(
-            Some(long),
+            Some(&long),
             30,
             None,
             Step::Wait {
@@ -242,7 +242,7 @@ mod tests {
         let mut short = held_by("other", 0, 0);
         short.claim.lease = Some(seconds(1));
         check(
-            Some(short),
+            Some(&short),
             5,
             None,
             Step::Wait {
