@@ -1,1 +1,32 @@
-//! Harness.
+//! An embedded control plane: the real Kubernetes programs, a real Prometheus and a measured example workload,
+//! for the tests, the demo and the corpus runs of permit-operator.
+//!
+//! | module | says |
+//! | --- | --- |
+//! | [`control_plane`] | etcd, kube-apiserver, controllers, scheduler and kwok as processes on loopback |
+//! | [`user`] | who the API server is asked as |
+//! | [`wait`] | ask again until it is so |
+//! | [`toolchain`], [`program`] | how the programs are built from the modules in `tests/control-plane`, and kept |
+//! | [`process`] | one child, its log, its end |
+//!
+//! Everything listens on 127.0.0.1 only, on ports of the run's own, in a directory of its own; nothing outlives
+//! the process that started it, however that ends.
+
+pub mod control_plane;
+mod environment;
+mod lifeline;
+mod pki;
+pub mod port;
+pub mod process;
+pub mod program;
+#[cfg(test)]
+mod testing;
+pub mod toolchain;
+pub mod user;
+pub mod wait;
+mod workdir;
+
+pub use control_plane::{ControlPlane, Options};
+pub use process::Output;
+pub use user::User;
+pub use wait::eventually;
