@@ -91,7 +91,7 @@ impl ControlPlane {
 }
 
 /// A client with an end to every call and no retries behind its caller's back.
-pub(crate) async fn client_from(kubeconfig: &Path) -> Result<Client> {
+pub async fn client_from(kubeconfig: &Path) -> Result<Client> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).context("read a kubeconfig")?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     let mut config = config.context("use a kubeconfig")?;

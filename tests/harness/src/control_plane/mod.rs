@@ -24,6 +24,7 @@ use crate::program::Program;
 use crate::toolchain::Toolchain;
 use crate::user::User;
 use crate::wait::eventually;
+pub use access::client_from;
 use component::Site;
 
 /// Generous: a loaded machine is no failure.
