@@ -1,34 +1,27 @@
 //! Control plane: the real Kubernetes programs as plain processes on loopback.
 //!
-//! Decides the order of their start, when they are ready, and how they end. Does not know the operator.
+//! Decides the order of their start and how they end. Does not know the operator.
 
 mod access;
 mod audit;
 mod component;
 pub(crate) mod kubeconfig;
+mod readiness;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::{Node, ServiceAccount};
-use kube::api::{Api, PostParams};
-use serde_json::json;
+use anyhow::{Context, Result};
 use tokio::sync::OnceCell;
 
 use crate::process::Process;
 use crate::program::Program;
 use crate::toolchain::Toolchain;
 use crate::user::User;
-use crate::wait::eventually;
 pub use access::client_from;
 use component::Site;
-
-/// Generous: a loaded machine is no failure.
-const START: Duration = Duration::from_secs(90);
 
 /// The control plane that the tests of one binary share; it ends with the process.
 static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
@@ -163,71 +156,6 @@ impl ControlPlane {
         Ok(())
     }
 
-    async fn await_apiserver(&self) -> Result<()> {
-        let client = self.client(&User::admin()).await?;
-        let is_ready = || async {
-            let request = axum::http::Request::get("/readyz")
-                .body(Vec::new())
-                .context("ask for /readyz")?;
-            let answer = client.request_text(request).await?;
-            ensure!(answer == "ok", "/readyz answers: {answer}");
-            Ok(())
-        };
-        self.while_alive("the API server is ready", is_ready).await
-    }
-
-    /// A ready node shows that kwok works, an account that the controllers do.
-    async fn await_node(&self) -> Result<()> {
-        let client = self.client(&User::admin()).await?;
-        let nodes: Api<Node> = Api::all(client.clone());
-        nodes
-            .create(&PostParams::default(), &node()?)
-            .await
-            .context("create the node")?;
-        let accounts: Api<ServiceAccount> = Api::namespaced(client, "default");
-        let is_ready = || async {
-            accounts
-                .get("default")
-                .await
-                .context("look for the account `default`")?;
-            let conditions = nodes
-                .get_status("node-0")
-                .await?
-                .status
-                .and_then(|status| status.conditions);
-            let is_ready = conditions
-                .iter()
-                .flatten()
-                .any(|it| it.type_ == "Ready" && it.status == "True");
-            ensure!(
-                is_ready,
-                "the node is not ready: {}",
-                self.log_tail(Program::Kwok)
-            );
-            Ok(())
-        };
-        self.while_alive("node and controllers are ready", is_ready)
-            .await
-    }
-
-    /// Waits for `check`, or for a program that ended meanwhile, whose last words are the better error.
-    async fn while_alive<F, Fut>(&self, what: &str, mut check: F) -> Result<()>
-    where
-        F: FnMut() -> Fut,
-        Fut: Future<Output = Result<()>>,
-    {
-        let attempt = || {
-            let answer = check();
-            async move {
-                match self.check_alive() {
-                    Ok(()) => answer.await.map(Ok),
-                    Err(ended) => Ok(Err(ended)),
-                }
-            }
-        };
-        eventually(START, what, attempt).await?
-    }
-
     /// An error with its last words if any program is no longer running.
     pub fn check_alive(&self) -> Result<()> {
         self.running().values().try_for_each(Process::check_alive)
@@ -244,14 +172,4 @@ impl ControlPlane {
     fn running(&self) -> MutexGuard<'_, BTreeMap<Program, Process>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn node() -> Result<Node> {
-    let labels = json!({
-        "kubernetes.io/os": "linux",
-        "kubernetes.io/arch": "amd64",
-        "kubernetes.io/hostname": "node-0",
-    });
-    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-0", "labels": labels}});
-    serde_json::from_value(node).context("describe the node")
 }
