@@ -113,7 +113,7 @@ impl FaultProxy {
         format!("https://{}", self.port.address())
     }
 
-    /// The writes so far, dry runs and [`UNCOUNTED`] resources left out.
+    /// The writes so far, without dry runs, leases, events and access reviews.
     pub fn writes(&self) -> Vec<Write> {
         self.proxy.book().writes.clone()
     }
