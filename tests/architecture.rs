@@ -47,7 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "dashboard",
         &["api", "domain", "cluster", "ledger", "clock", "metrics"],
     ),
-    ("cli", &["api", "domain", "cluster", "config"]),
+    ("cli", &["api", "domain", "cluster", "config", "clock"]),
 ];
 /// What starts everything may use everything.
 const ROOTS: &[&str] = &["runtime", "main", "lib"];

@@ -32,4 +32,5 @@ pub mod scope;
 pub mod standing;
 pub mod template;
 pub mod trace;
+pub mod verdict_line;
 pub mod world;

@@ -1,0 +1,178 @@
+//! How a command ends: the exit codes that scripts rely on, and how an error is told.
+//!
+//! Knows what an API server's answer looks like; does not know which command asked.
+
+use std::process::ExitCode;
+
+/// The exit codes of `kubectl permit`; 2 is wrong usage and belongs to the argument parser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Done, admitted, succeeded.
+    Done = 0,
+    /// Something went wrong.
+    Error = 1,
+    /// Not permitted: by the gate, by RBAC, or by a rule about who may decide.
+    NotPermitted = 10,
+    /// The time given ran out and it is not settled yet.
+    StillWaiting = 11,
+    /// The permit was rejected, revoked, cancelled or has expired.
+    Ended = 12,
+    /// A check breached its limit while the change was live.
+    Breached = 13,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An answer that is no success, with its own exit code and what to do next.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{message}")]
+pub(super) struct Refusal {
+    /// How the process ends.
+    pub(super) exit: Exit,
+    /// What is wrong, and where.
+    pub(super) message: String,
+    /// What to do about it.
+    pub(super) next: Option<String>,
+}
+
+impl Refusal {
+    /// A plain error that says what is wrong and what to do.
+    pub(super) fn error(message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Error,
+            message: message.into(),
+            next: Some(next.into()),
+        }
+    }
+
+    /// A permit that did not come to where it was waited for.
+    pub(super) fn ended(exit: Exit, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            next: Some(next.into()),
+        }
+    }
+}
+
+/// What is printed of an error, and how the process ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    /// The exit code.
+    pub(super) exit: Exit,
+    /// What is wrong, where.
+    pub(super) message: String,
+    /// What to do next.
+    pub(super) next: Option<String>,
+}
+
+/// Turns an error into what is printed: a refusal speaks for itself, an API answer is the server's own message.
+pub(super) fn report(error: &anyhow::Error) -> Report {
+    if let Some(refusal) = error.downcast_ref::<Refusal>() {
+        return Report {
+            exit: refusal.exit,
+            message: refusal.message.clone(),
+            next: refusal.next.clone(),
+        };
+    }
+    if let Some(status) = error.chain().find_map(api_status) {
+        return of_status(status);
+    }
+    let message = error
+        .chain()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ");
+    let next = error.chain().any(<dyn std::error::Error>::is::<kube::Error>).then(|| {
+        "see that the API server answers: kubectl cluster-info (--context and --kubeconfig choose another)".to_owned()
+    });
+    Report {
+        exit: Exit::Error,
+        message,
+        next,
+    }
+}
+
+fn api_status<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e kube::core::Status> {
+    match cause.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) => Some(status),
+        _ => None,
+    }
+}
+
+/// What an API server's refusal means for the person at the terminal.
+pub(super) fn of_status(status: &kube::core::Status) -> Report {
+    let exit = if status.code == 403 {
+        Exit::NotPermitted
+    } else {
+        Exit::Error
+    };
+    let unknown_kind = status.code == 404 && status.message.contains("page not found");
+    let next = unknown_kind
+        .then(|| "see that the operator is installed here: kubectl permit version".to_owned());
+    Report {
+        exit,
+        message: status.message.clone(),
+        next,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    fn api(code: u16, message: &str) -> anyhow::Error {
+        let status = Status::failure(message, "Because").with_code(code);
+        anyhow::Error::from(kube::Error::Api(status.boxed())).context("create the approval")
+    }
+
+    #[test]
+    fn a_denial_is_the_servers_own_message_and_exit_10() {
+        let report = report(&api(
+            403,
+            "SelfApprovalBlocked: alice requested this permit",
+        ));
+        assert_eq!(report.exit, Exit::NotPermitted);
+        assert_eq!(
+            report.message,
+            "SelfApprovalBlocked: alice requested this permit"
+        );
+    }
+
+    #[test]
+    fn another_api_error_is_exit_1() {
+        assert_eq!(
+            report(&api(404, "permits.permits.dev \"x\" not found")).exit,
+            Exit::Error
+        );
+    }
+
+    #[test]
+    fn a_missing_kind_points_to_the_installation() {
+        let next = report(&api(404, "404 page not found")).next.unwrap();
+        assert!(next.contains("kubectl permit version"), "{next}");
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_exit_code_under_any_context() {
+        let refusal = Refusal::ended(
+            Exit::Breached,
+            "permit `x` did not succeed",
+            "kubectl permit get x",
+        );
+        let report = report(&anyhow::Error::from(refusal).context("follow the permit"));
+        assert_eq!(report.exit, Exit::Breached);
+        assert_eq!(report.message, "permit `x` did not succeed");
+    }
+
+    #[test]
+    fn another_error_tells_its_whole_chain() {
+        let error = anyhow::anyhow!("no such file").context("read `a.yaml`");
+        assert_eq!(report(&error).message, "read `a.yaml`: no such file");
+    }
+}

@@ -1,0 +1,252 @@
+//! One permit as a picture: head, stages, and a tree of approvals, workloads and checks.
+//!
+//! Pure: everything shown comes in as values, the time too. Concludes nothing from what it shows.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use super::age::distance;
+use super::look::{Look, phase_mark};
+use super::{branches, stages};
+use crate::api::vocabulary::Phase;
+use crate::api::{Approval, Permit, PermitStatus};
+
+/// What the picture is of.
+pub(super) struct View<'a> {
+    /// The permit.
+    pub(super) permit: &'a Permit,
+    /// The decisions about it.
+    pub(super) approvals: &'a [Approval],
+    /// Its workloads by name, as far as they are there and may be read.
+    pub(super) workloads: &'a [(String, Option<Deployment>)],
+}
+
+/// Draws the picture.
+pub(super) fn render(view: &View<'_>, look: Look, now: Timestamp) -> String {
+    let permit = view.permit;
+    let (head, stages) = (head(permit, look, now), stages::render(permit, look));
+    format!(
+        "{head}\n\n  {stages}\n\n{}",
+        branches::render(view, look, now)
+    )
+}
+
+fn head(permit: &Permit, look: Look, now: Timestamp) -> String {
+    let status = permit.status.clone().unwrap_or_default();
+    let phase = status.phase.unwrap_or(Phase::Requested);
+    let outcome = status
+        .outcome
+        .map(|outcome| format!(", {outcome}"))
+        .unwrap_or_default();
+    let level = format!(
+        "{} ({})",
+        or_dash(&status.summary.level),
+        permit.spec.template
+    );
+    let requester = permit
+        .spec
+        .requested_by
+        .as_ref()
+        .map_or("-", |identity| &identity.username);
+    let pairs = [
+        ("Name", permit.name_any(), "Level", level),
+        (
+            "Phase",
+            format!("{phase}{outcome}"),
+            "Window",
+            window(permit, &status, now),
+        ),
+        (
+            "Requester",
+            requester.to_owned(),
+            "Purpose",
+            permit.spec.purpose.clone(),
+        ),
+    ];
+    let mut lines: Vec<String> = Vec::new();
+    for (left, value, right, other) in pairs {
+        let shown = if left == "Phase" {
+            format!("{} {value}", look.mark(phase_mark(Some(phase))))
+        } else {
+            value.clone()
+        };
+        // The mark may carry colour codes, so the width is that of the bare text.
+        let width = value.chars().count() + if left == "Phase" { 2 } else { 0 };
+        let gap = " ".repeat(34_usize.saturating_sub(width).max(1));
+        lines.push(format!(
+            "{:<13}{shown}{gap}{:<9}{other}",
+            format!("{left}:"),
+            format!("{right}:")
+        ));
+    }
+    lines.push(format!(
+        "{:<13}{}",
+        "Message:",
+        or_dash(&status.summary.message)
+    ));
+    lines.join("\n")
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
+/// When the change may start, as far as it is known.
+fn window(permit: &Permit, status: &PermitStatus, now: Timestamp) -> String {
+    let said = |time: &Time| format!("{} ({})", time.0, distance(time, now));
+    let schedule = permit.spec.schedule.clone().unwrap_or_default();
+    let opens = schedule
+        .earliest_start
+        .filter(|time| time.0 > now)
+        .map(|time| format!("opens {}", said(&time)));
+    let closes = status.expires_time.clone().or(schedule.latest_start);
+    let closes = closes.map(|time| {
+        format!(
+            "{} {}",
+            if time.0 > now { "closes" } else { "closed" },
+            said(&time)
+        )
+    });
+    let parts: Vec<String> = opens.into_iter().chain(closes).collect();
+    if parts.is_empty() {
+        "counts from issuance".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const NOW: &str = "2026-11-21T21:15:00Z";
+
+    fn permit(status: &Value) -> Permit {
+        serde_json::from_value(json!({
+            "apiVersion": "permits.dev/v1alpha1", "kind": "Permit",
+            "metadata": {"name": "checkout-7f3c9", "creationTimestamp": "2026-11-21T21:01:00Z"},
+            "spec": {"template": "production-change", "purpose": "CVE fix", "targets": [],
+                "requestedBy": {"username": "alice@example.com"}},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn approval() -> Approval {
+        serde_json::from_value(json!({
+            "apiVersion": "permits.dev/v1alpha1", "kind": "Approval",
+            "metadata": {"name": "checkout-7f3c9.0a1b2c3d4e", "creationTimestamp": "2026-11-21T21:12:00Z"},
+            "spec": {"permitRef": {"name": "checkout-7f3c9"}, "decision": "Approve", "role": "director",
+                "reasoning": "looks\u{1b}[2J good", "approver": {"username": "bob@example.com"}},
+        }))
+        .unwrap()
+    }
+
+    fn deployment() -> Deployment {
+        serde_json::from_value(json!({
+            "metadata": {"name": "checkout", "creationTimestamp": "2026-10-12T21:15:00Z",
+                "annotations": {"deployment.kubernetes.io/revision": "13"}},
+            "spec": {"replicas": 4, "selector": {}, "template": {"spec": {"containers": [
+                {"name": "app", "image": "checkout:1.4.2"}]}}},
+            "status": {"replicas": 4, "readyReplicas": 4, "updatedReplicas": 4},
+        }))
+        .unwrap()
+    }
+
+    fn drawn(look: Look) -> String {
+        let summary = json!({"level": "3", "message": "needs 1 more approval: security-lead", "approvals": "1/2",
+            "change": "app=checkout:1.5.0"});
+        let check = json!({"name": "error-rate", "target": "Deployment/checkout", "verdict": "Unknown",
+            "reason": "not started", "limit": "0.01"});
+        let permit = permit(
+            &json!({"phase": "InReview", "expiresTime": "2026-11-21T22:30:00Z", "summary": summary,
+            "checks": [check]}),
+        );
+        let workloads = [
+            ("checkout".to_owned(), Some(deployment())),
+            ("cart".to_owned(), None),
+        ];
+        let view = View {
+            permit: &permit,
+            approvals: &[approval()],
+            workloads: &workloads,
+        };
+        render(&view, look, NOW.parse().unwrap())
+    }
+
+    #[test]
+    fn a_permit_in_review_is_drawn_so() {
+        let expected = "\
+Name:        checkout-7f3c9                    Level:   3 (production-change)
+Phase:       ◷ InReview                        Window:  closes 2026-11-21T22:30:00Z (in 1h15m)
+Requester:   alice@example.com                 Purpose: CVE fix
+Message:     needs 1 more approval: security-lead
+
+  ✔ Request ── ✔ Review ── ◷ Approval ── • Issuance ── • Execution ── • Validation ── • Closure
+
+NAME                   KIND         STATE         AGE   INFO
+◷ checkout-7f3c9       Permit       InReview      14m   1/2 approvals, app=checkout:1.5.0
+├──✔ bob@example.com   Approval     Approve       3m    director: \"looks [2J good\"
+├──✔ checkout          Deployment   revision 13   40d   checkout:1.4.2; 4 updated, 4 of 4 ready
+├──? cart              Deployment   not seen
+└──? error-rate        Check        Unknown             Deployment/checkout (limit 0.01): not started";
+        assert_eq!(
+            drawn(Look {
+                unicode: true,
+                colour: false
+            }),
+            expected
+        );
+    }
+
+    #[test]
+    fn without_unicode_the_picture_is_ascii() {
+        assert!(
+            drawn(Look {
+                unicode: false,
+                colour: false
+            })
+            .is_ascii()
+        );
+    }
+
+    #[test]
+    fn colours_do_not_move_the_columns() {
+        let coloured = drawn(Look {
+            unicode: true,
+            colour: true,
+        });
+        assert_eq!(
+            anstream::adapter::strip_str(&coloured).to_string(),
+            drawn(Look {
+                unicode: true,
+                colour: false
+            })
+        );
+    }
+
+    #[test]
+    fn a_permit_that_nobody_has_seen_is_drawn_as_requested() {
+        let permit = permit(&json!(null));
+        let view = View {
+            permit: &permit,
+            approvals: &[],
+            workloads: &[],
+        };
+        let drawn = render(
+            &view,
+            Look {
+                unicode: true,
+                colour: false,
+            },
+            NOW.parse().unwrap(),
+        );
+        assert!(
+            drawn.contains("◷ Requested") && drawn.contains("counts from issuance"),
+            "{drawn}"
+        );
+    }
+}
