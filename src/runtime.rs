@@ -45,17 +45,27 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// Writes an export to a file or to standard output.
 async fn export_ledger(export: &Export) -> anyhow::Result<()> {
     let mut out: Box<dyn std::io::Write + Send> = match &export.output {
-        Some(path) => Box::new(std::fs::File::create(path).with_context(|| format!("create `{}`", path.display()))?),
+        Some(path) => Box::new(
+            std::fs::File::create(path).with_context(|| format!("create `{}`", path.display()))?,
+        ),
         None => Box::new(std::io::stdout()),
     };
     // A linear chain proves an unbroken run only, so an export is always whole.
-    export_from(&export.data_dir, &mut out, Range::default()).await.context("export the ledger")?;
+    export_from(&export.data_dir, &mut out, Range::default())
+        .await
+        .context("export the ledger")?;
     out.flush().context("write the export")
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "the parts of the process in the order in which they start"
+)]
 async fn operate(run: Run) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let client = client::connect(run.kubeconfig.as_deref()).await.context("connect to the API server")?;
+    let client = client::connect(run.kubeconfig.as_deref())
+        .await
+        .context("connect to the API server")?;
     let metrics = Metrics::new().context("set up metrics")?;
     let readiness = Readiness::default();
     let supervisor = Supervisor::default();
@@ -63,21 +73,39 @@ async fn operate(run: Run) -> anyhow::Result<()> {
     for (_, watch) in feed.watches {
         supervisor.spawn(Stage::Foundation, "watch", until(watch, &supervisor));
     }
-    let listener = tokio::net::TcpListener::bind(run.metrics_listen).await.context("listen for probes and metrics")?;
-    let probes = health::serve(listener, health::router(readiness.clone(), metrics.clone()), supervisor.stop(Stage::Foundation));
+    let listener = tokio::net::TcpListener::bind(run.metrics_listen)
+        .await
+        .context("listen for probes and metrics")?;
+    let probes = health::serve(
+        listener,
+        health::router(readiness.clone(), metrics.clone()),
+        supervisor.stop(Stage::Foundation),
+    );
     supervisor.spawn(Stage::Foundation, "probes", probes);
 
     let (served_in, served) = watch::channel(None);
     let settings = settings(&run);
-    let wanted = Wanted { lifetime: run.certificate_lifetime, names: settings.names() };
-    let certificates = Certificates::new(client.clone(), &run.namespace, wanted, Arc::clone(&clock));
+    let wanted = Wanted {
+        lifetime: run.certificate_lifetime,
+        names: settings.names(),
+    };
+    let certificates =
+        Certificates::new(client.clone(), &run.namespace, wanted, Arc::clone(&clock));
     let (leads_in, leads) = watch::channel(false);
     let keeping = async move { certificates.keep(move || *leads.borrow(), &served_in).await };
-    supervisor.spawn(Stage::Foundation, "certificates", until(keeping, &supervisor));
+    supervisor.spawn(
+        Stage::Foundation,
+        "certificates",
+        until(keeping, &supervisor),
+    );
 
     let (handover, handovers) = handover::channel();
     let admitted = Arc::new(AdmittedBook::default());
-    supervisor.spawn(Stage::Foundation, "intake", until(take_in(handovers, Arc::clone(&admitted)), &supervisor));
+    supervisor.spawn(
+        Stage::Foundation,
+        "intake",
+        until(take_in(handovers, Arc::clone(&admitted)), &supervisor),
+    );
     let filled = readiness.part("caches");
     let gate = Gate {
         client: client.clone(),
@@ -90,9 +118,17 @@ async fn operate(run: Run) -> anyhow::Result<()> {
         filled: filled.clone(),
         metrics: metrics.clone(),
     };
-    let listener = std::net::TcpListener::bind(run.webhook_listen).context("listen for the gate")?;
-    listener.set_nonblocking(true).context("listen for the gate")?;
-    let serving = server::serve(listener, webhook::router(gate), served.clone(), supervisor.stop(Stage::Foundation));
+    let listener =
+        std::net::TcpListener::bind(run.webhook_listen).context("listen for the gate")?;
+    listener
+        .set_nonblocking(true)
+        .context("listen for the gate")?;
+    let serving = server::serve(
+        listener,
+        webhook::router(gate),
+        served.clone(),
+        supervisor.stop(Stage::Foundation),
+    );
     supervisor.spawn(Stage::Foundation, "gate", serving);
     let caches = Arc::clone(&feed.caches);
     let (ready, certified) = (readiness.part("certificate"), served.clone());
@@ -120,7 +156,10 @@ async fn operate(run: Run) -> anyhow::Result<()> {
     };
     let stop = supervisor.stop(Stage::Work);
     supervisor.spawn(Stage::Work, "leader", leader.lead(stop));
-    supervisor.run(futures::future::pending(), GRACE).await.context("run")
+    supervisor
+        .run(futures::future::pending(), GRACE)
+        .await
+        .context("run")
 }
 
 /// A task without an end of its own, ended with its stage.
@@ -139,9 +178,15 @@ fn until(
 }
 
 /// Takes in what the gate hands over.
-async fn take_in(mut handovers: tokio::sync::mpsc::Receiver<handover::Handover>, book: Arc<AdmittedBook>) {
+async fn take_in(
+    mut handovers: tokio::sync::mpsc::Receiver<handover::Handover>,
+    book: Arc<AdmittedBook>,
+) {
     while let Some(handover) = handovers.recv().await {
-        let admitted = Admitted { username: handover.username, decision_id: handover.decision_id };
+        let admitted = Admitted {
+            username: handover.username,
+            decision_id: handover.decision_id,
+        };
         book.note(&handover.permit_uid, admitted);
     }
 }
@@ -149,7 +194,10 @@ async fn take_in(mut handovers: tokio::sync::mpsc::Receiver<handover::Handover>,
 fn settings(run: &Run) -> Settings {
     Settings {
         namespace: run.namespace.clone(),
-        endpoint: run.webhook_url.clone().map_or(Endpoint::Service, Endpoint::Url),
+        endpoint: run
+            .webhook_url
+            .clone()
+            .map_or(Endpoint::Service, Endpoint::Url),
         unlabelled: match run.default_mode {
             DefaultMode::Off => Unlabelled::Off,
             DefaultMode::Audit => Unlabelled::Report,

@@ -38,7 +38,7 @@ pub struct Check {
     #[schemars(length(min = 1, max = 2048))]
     pub total: Option<String>,
     /// The highest value that is healthy: a ratio under 1 for `ErrorRate`, a duration for `Latency` (smaller than the
-    /// histogram's largest finite bucket, or it can never be exceeded). Examples: `"0.01"`, `"500ms"`.
+    /// histogram's largest finite bucket, or it can never be exceeded). Example: `"0.01"` or `"500ms"`.
     #[schemars(length(min = 1, max = 16))]
     pub max: String,
     /// How far back a query looks; the first verdict falls due once the whole window lies after the change.

@@ -47,7 +47,9 @@ fn each(node: &mut JSONSchemaProps, visit: &mut dyn FnMut(&mut JSONSchemaProps))
     match &mut node.items {
         Some(JSONSchemaPropsOrArray::Schema(item)) => each(item, visit),
         Some(JSONSchemaPropsOrArray::Schemas(items)) => {
-            items.iter_mut().for_each(|item| each(item, visit))
+            for item in items.iter_mut() {
+                each(item, visit);
+            }
         }
         None => {}
     }

@@ -157,7 +157,9 @@ impl Caches {
 
     /// The templates that exist now and are sound.
     pub fn sound_templates(&self) -> Vec<Template> {
-        let one = |t: Arc<PermitTemplate>| parse::template(&t.name_any(), &template_digest(&t.spec), &t.spec).ok();
+        let one = |t: Arc<PermitTemplate>| {
+            parse::template(&t.name_any(), &template_digest(&t.spec), &t.spec).ok()
+        };
         self.templates.state().into_iter().filter_map(one).collect()
     }
 

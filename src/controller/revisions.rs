@@ -34,7 +34,7 @@ pub(super) async fn keep(ctx: &Context) {
         match kept {
             Ok(()) => info!(template = name, digest, "template revision kept"),
             Err(error) => {
-                warn!(template = name, error = %chain(&error), "template revision not kept yet")
+                warn!(template = name, error = %chain(&error), "template revision not kept yet");
             }
         }
     }

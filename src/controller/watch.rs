@@ -160,7 +160,7 @@ fn watched(ctx: &Context, permit: Arc<Permit>) -> Option<Watched> {
     let execution = status
         .execution
         .clone()
-        .filter(|_| status.phase.is_some_and(|p| p.is_running()))?;
+        .filter(|_| status.phase.is_some_and(Phase::is_running))?;
     let uid = permit.uid()?;
     let created = permit.metadata.creation_timestamp.as_ref()?.0;
     let revisions = ctx.caches.revisions(&permit.spec.template);

@@ -125,7 +125,7 @@ fn undo(walk: &Walk<'_>, rest: &mut Aftermath) {
         match &state {
             Undoing::Pending => rest.effects.push(Effect::RollBack { target: fact.key() }),
             Undoing::Held(_) if is_rolling(fact) => {
-                rest.effects.push(Effect::Pause { target: fact.key() })
+                rest.effects.push(Effect::Pause { target: fact.key() });
             }
             _ => {}
         }

@@ -442,6 +442,10 @@ impl<'a> Walk<'a> {
         ))
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the questions of one phase in their order"
+    )]
     fn issued(&mut self, template: &'a Template) -> Option<Happening> {
         if !self.tally.met {
             let missing = format!(
@@ -548,16 +552,15 @@ impl<'a> Walk<'a> {
         if let Some(stuck) = self.stuck() {
             return Some(self.revoke(RevocationReason::TimeExceeded, stuck));
         }
-        match self.unfinished() {
-            Some(progress) => self.wait(Rule::Rollout, "RollingOut", progress),
-            None => {
-                self.trace.push(Rule::Rollout, Verdict::Pass, "complete");
-                Some(happening(
-                    Event::RolledOut,
-                    "RolledOut",
-                    "the rollout of every target is complete",
-                ))
-            }
+        if let Some(progress) = self.unfinished() {
+            self.wait(Rule::Rollout, "RollingOut", progress)
+        } else {
+            self.trace.push(Rule::Rollout, Verdict::Pass, "complete");
+            Some(happening(
+                Event::RolledOut,
+                "RolledOut",
+                "the rollout of every target is complete",
+            ))
         }
     }
 

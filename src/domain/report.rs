@@ -57,8 +57,8 @@ pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
         observed_generation: world.generation,
         digest: Some(walk.digest.clone()).filter(|d| !d.is_empty()),
         template_digest: world.revision.as_ref().map(|r| r.digest.clone()),
-        issued_time: issued.map(whole),
-        expires_time: window.map(|w| whole(Time(w.closes))),
+        issued_time: issued.as_ref().map(whole),
+        expires_time: window.map(|w| whole(&Time(w.closes))),
         execution: execution(walk, rest),
         checks: checks(walk),
         revocation: revocation(walk, rest),
@@ -74,7 +74,7 @@ pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
 }
 
 /// A time as it is stored: whole seconds, so that what is read back equals what was written.
-fn whole(time: Time) -> Time {
+fn whole(time: &Time) -> Time {
     Time(Timestamp::from_second(time.0.as_second()).unwrap_or(time.0))
 }
 
@@ -88,7 +88,7 @@ fn entered(walk: &Walk<'_>, phase: Phase) -> bool {
 }
 
 fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
-    let now = || Some(whole(Time(walk.world.now)));
+    let now = || Some(whole(&Time(walk.world.now)));
     let mut execution = walk.world.recorded.execution.clone();
     if entered(walk, Phase::Executing) {
         execution = Some(Execution {
@@ -147,7 +147,7 @@ fn checks(walk: &Walk<'_>) -> Vec<CheckStatus> {
                 reason: check.because.clone(),
                 value: check.value.clone(),
                 limit: check.limit.clone(),
-                time: Some(whole(Time(walk.world.now))),
+                time: Some(whole(&Time(walk.world.now))),
             }
         })
         .collect()

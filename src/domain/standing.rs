@@ -43,6 +43,10 @@ pub struct Refusal {
 }
 
 /// Whether the request can be reviewed at all. Service accounts, wrong places and demands that are not built refuse it.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the refusals in their order, one after the other"
+)]
 pub fn admissible(case: &Case<'_>, trace: &mut Trace) -> Result<(), Refusal> {
     let (request, template) = (case.request, case.template);
     let refuse = |trace: &mut Trace, rule, reason, message: String| {
@@ -163,7 +167,7 @@ pub fn ended(case: &Case<'_>, digest: &str) -> Option<(Phase, String)> {
 
 /// Who speaks in a ballot: a person, or the operator that found something.
 fn speaker(ballot: &Ballot) -> &str {
-    if is_service_account(&ballot.person) {
+    if ballot.person.is_empty() || is_service_account(&ballot.person) {
         "the guard"
     } else {
         &ballot.person

@@ -16,8 +16,8 @@ use crate::clock::Clock;
 use crate::cluster::access::Access;
 use crate::cluster::caches::Caches;
 use crate::cluster::certificates::Served;
-use crate::cluster::lease::{Lease, LeaseSettings};
 use crate::cluster::leadership::Leadership;
+use crate::cluster::lease::{Lease, LeaseSettings};
 use crate::cluster::webhook_config::{mutating, validating};
 use crate::cluster::webhook_keeper::Keeper;
 use crate::cluster::webhook_settings::Settings;
@@ -89,7 +89,10 @@ impl Leader {
             operator_version: env!("CARGO_PKG_VERSION").into(),
         };
         let ledger = SqliteLedger::open(place, Arc::clone(&self.clock)).await?;
-        let reporter = Reporter { controller: "permit-operator".into(), instance: Some(self.run.pod_name.clone()) };
+        let reporter = Reporter {
+            controller: "permit-operator".into(),
+            instance: Some(self.run.pod_name.clone()),
+        };
         let keepers = keepers(&self.client, &leadership, &self.settings, &self.metrics);
         let ctx = Arc::new(Context {
             namespace: self.run.namespace.clone(),
@@ -106,7 +109,9 @@ impl Leader {
             metrics: self.metrics,
             client: self.client,
         });
-        let dues = futures::stream::unfold(self.dues, async |mut dues| dues.recv().await.map(|due| (due, dues)));
+        let dues = futures::stream::unfold(self.dues, async |mut dues| {
+            dues.recv().await.map(|due| (due, dues))
+        });
         let (first, second) = keepers;
         let judging = first.keep(self.served.clone());
         let stamping = second.keep(self.served);
@@ -124,17 +129,35 @@ type Judging = Keeper<k8s_openapi::api::admissionregistration::v1::ValidatingWeb
 type Stamping = Keeper<k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration>;
 
 /// The keepers of our own webhook configurations: whoever changes one is reported, and it is repaired.
-fn keepers(client: &Client, leadership: &Leadership, settings: &Settings, metrics: &Metrics) -> (Judging, Stamping) {
+fn keepers(
+    client: &Client,
+    leadership: &Leadership,
+    settings: &Settings,
+    metrics: &Metrics,
+) -> (Judging, Stamping) {
     let report = |metrics: &Metrics| {
         let repairs = metrics.configuration_repairs.clone();
         move |drift: crate::cluster::drift::Drift| {
             repairs.with_label_values(&[drift.configuration]).inc();
-            warn!(?drift, "webhook configuration was changed by somebody else; repaired");
+            warn!(
+                ?drift,
+                "webhook configuration was changed by somebody else; repaired"
+            );
         }
     };
     let (judge, stamp) = (settings.clone(), settings.clone());
-    let judging = Keeper::new(client.clone(), leadership.clone(), move |b| validating(&judge, b), report(metrics));
-    let stamping = Keeper::new(client.clone(), leadership.clone(), move |b| mutating(&stamp, b), report(metrics));
+    let judging = Keeper::new(
+        client.clone(),
+        leadership.clone(),
+        move |b| validating(&judge, b),
+        report(metrics),
+    );
+    let stamping = Keeper::new(
+        client.clone(),
+        leadership.clone(),
+        move |b| mutating(&stamp, b),
+        report(metrics),
+    );
     (judging, stamping)
 }
 

@@ -80,11 +80,17 @@ enum Door {
 
 /// The router of all judgements.
 pub fn router(gate: Gate) -> Router {
-    let shared = Arc::new(Shared { gate, room: Semaphore::new(CONCURRENCY) });
+    let shared = Arc::new(Shared {
+        gate,
+        room: Semaphore::new(CONCURRENCY),
+    });
     let door = |door: Door| {
-        post(move |state: State<Arc<Shared>>, query: Query<Timeout>, headers: HeaderMap, body: Bytes| {
-            answer(state, query, headers, (door, body))
-        })
+        post(
+            move |state: State<Arc<Shared>>,
+                  query: Query<Timeout>,
+                  headers: HeaderMap,
+                  body: Bytes| { answer(state, query, headers, (door, body)) },
+        )
     };
     Router::new()
         .route(GATE_PATH, door(Door::Workload))
@@ -103,7 +109,10 @@ struct Timeout {
 
 impl Timeout {
     fn deadline(&self) -> Duration {
-        let stated = self.timeout.as_deref().and_then(|t| crate::domain::quantity::duration(t).ok());
+        let stated = self
+            .timeout
+            .as_deref()
+            .and_then(|t| crate::domain::quantity::duration(t).ok());
         stated.map_or(DEADLINE, |t| t.saturating_sub(WAY_BACK).min(DEADLINE))
     }
 }
@@ -115,9 +124,16 @@ async fn answer(
     asked: (Door, Bytes),
 ) -> Response {
     let (door, body) = asked;
-    let is_json = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.starts_with("application/json"));
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| v.starts_with("application/json"));
     if !is_json {
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send an AdmissionReview as application/json\n").into_response();
+        return (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "send an AdmissionReview as application/json\n",
+        )
+            .into_response();
     }
     let request = match read(&body) {
         Ok(request) => request,
@@ -126,17 +142,27 @@ async fn answer(
     let uid = request.uid.clone();
     let began = Instant::now();
     let answer = bounded(&shared, door, request, timeout.deadline()).await;
-    shared.gate.metrics.gate_decision_duration.observe(began.elapsed().as_secs_f64());
+    shared
+        .gate
+        .metrics
+        .gate_decision_duration
+        .observe(began.elapsed().as_secs_f64());
     Json(answer.render(&uid)).into_response()
 }
 
 /// A review that can be answered, or why it cannot. Without a uid no answer is accepted by the API server.
 fn read(body: &[u8]) -> Result<Request, String> {
-    let review: Review = serde_json::from_slice(body).map_err(|error| format!("no AdmissionReview: {error}"))?;
+    let review: Review =
+        serde_json::from_slice(body).map_err(|error| format!("no AdmissionReview: {error}"))?;
     if review.api_version != "admission.k8s.io/v1" || review.kind != "AdmissionReview" {
-        return Err(format!("no AdmissionReview of admission.k8s.io/v1: {} {}", review.api_version, review.kind));
+        return Err(format!(
+            "no AdmissionReview of admission.k8s.io/v1: {} {}",
+            review.api_version, review.kind
+        ));
     }
-    let request = review.request.ok_or("the AdmissionReview carries no request")?;
+    let request = review
+        .request
+        .ok_or("the AdmissionReview carries no request")?;
     if request.uid.is_empty() {
         return Err("the request carries no uid".into());
     }
@@ -148,9 +174,13 @@ async fn bounded(shared: &Shared, door: Door, request: Request, deadline: Durati
     let unavailable = |why: &str| {
         shared.gate.metrics.gate_errors.inc();
         warn!(why, "gate unavailable");
-        Answer::deny(format!("GateUnavailable: {why}; nothing was changed, try again"))
+        Answer::deny(format!(
+            "GateUnavailable: {why}; nothing was changed, try again"
+        ))
     };
-    let Ok(_room) = shared.room.try_acquire() else { return unavailable("too many changes are judged at once") };
+    let Ok(_room) = shared.room.try_acquire() else {
+        return unavailable("too many changes are judged at once");
+    };
     if !shared.gate.filled.is_ready() {
         return unavailable("the gate has only just started");
     }
@@ -166,15 +196,18 @@ async fn judge(gate: &Gate, door: Door, request: &Request) -> Answer {
     match door {
         Door::Own => own::review(gate, request).await,
         Door::Stamp => stamp::stamp(request, ulid::Ulid::new()),
-        Door::Workload if !is_judged(request) => {
-            Answer::deny(format!("GateUnavailable: `{}` is no kind that this gate judges", request.resource.resource))
-        }
+        Door::Workload if !is_judged(request) => Answer::deny(format!(
+            "GateUnavailable: `{}` is no kind that this gate judges",
+            request.resource.resource
+        )),
         Door::Workload => match workload::review(gate, request).await {
             Ok(answer) => answer,
             Err(error) => {
                 gate.metrics.gate_errors.inc();
                 warn!(%error, "live read failed");
-                Answer::deny("GateUnavailable: the permit could not be read; nothing was changed, try again")
+                Answer::deny(
+                    "GateUnavailable: the permit could not be read; nothing was changed, try again",
+                )
             }
         },
     }

@@ -25,7 +25,9 @@ pub(super) async fn review(gate: &Gate, request: &Request) -> Answer {
         "permits" => permit(gate, request).await,
         "approvals" => approval(gate, request).await,
         "permittemplates" => template(request),
-        other => Err(format!("GateUnavailable: `{other}` is no kind that this gate judges")),
+        other => Err(format!(
+            "GateUnavailable: `{other}` is no kind that this gate judges"
+        )),
     };
     match verdict {
         Ok(()) => Answer::admit(),
@@ -35,8 +37,10 @@ pub(super) async fn review(gate: &Gate, request: &Request) -> Answer {
 
 type Verdict = Result<(), String>;
 
-fn typed<K: DeserializeOwned>(object: &Option<Value>) -> Result<K, String> {
-    let object = object.clone().ok_or("InvalidObject: the review carries no object")?;
+fn typed<K: DeserializeOwned>(object: Option<&Value>) -> Result<K, String> {
+    let object = object
+        .cloned()
+        .ok_or("InvalidObject: the review carries no object")?;
     serde_json::from_value(object).map_err(|error| format!("InvalidObject: {error}"))
 }
 
@@ -44,10 +48,16 @@ fn template(request: &Request) -> Verdict {
     if request.operation == "DELETE" {
         return Ok(());
     }
-    let template: PermitTemplate = typed(&request.object)?;
+    let template: PermitTemplate = typed(request.object.as_ref())?;
     parse::template(&template.name_any(), "", &template.spec)
         .map(drop)
-        .map_err(|errors| format!("InvalidTemplate: {} mistake(s):\n  {}", errors.len(), parse::listed(&errors)))
+        .map_err(|errors| {
+            format!(
+                "InvalidTemplate: {} mistake(s):\n  {}",
+                errors.len(),
+                parse::listed(&errors)
+            )
+        })
 }
 
 async fn permit(gate: &Gate, request: &Request) -> Verdict {
@@ -59,10 +69,19 @@ async fn permit(gate: &Gate, request: &Request) -> Verdict {
 }
 
 async fn create_permit(gate: &Gate, request: &Request) -> Verdict {
-    let permit: Permit = typed(&request.object)?;
+    let permit: Permit = typed(request.object.as_ref())?;
     check_spec(&permit, &request.namespace)?;
-    if permit.spec.requested_by.as_ref().map(|r| r.username.as_str()) != Some(request.user_info.username.as_str()) {
-        return Err("IdentityMismatch: spec.requestedBy is stamped at admission and must be the sender".into());
+    if permit
+        .spec
+        .requested_by
+        .as_ref()
+        .map(|r| r.username.as_str())
+        != Some(request.user_info.username.as_str())
+    {
+        return Err(
+            "IdentityMismatch: spec.requestedBy is stamped at admission and must be the sender"
+                .into(),
+        );
     }
     check_template(gate, request, &permit).await
 }
@@ -72,7 +91,11 @@ fn check_spec(permit: &Permit, namespace: &str) -> Verdict {
     if errors.is_empty() {
         return Ok(());
     }
-    Err(format!("InvalidPermit: {} mistake(s):\n  {}", errors.len(), parse::listed(&errors)))
+    Err(format!(
+        "InvalidPermit: {} mistake(s):\n  {}",
+        errors.len(),
+        parse::listed(&errors)
+    ))
 }
 
 async fn check_template(gate: &Gate, request: &Request, permit: &Permit) -> Verdict {
@@ -81,37 +104,65 @@ async fn check_template(gate: &Gate, request: &Request, permit: &Permit) -> Verd
     if !known.contains(name) {
         return Err(format!(
             "TemplateNotFound: spec.template: `{name}` does not exist; there are: {}",
-            if known.is_empty() { "none yet".to_owned() } else { known.join(", ") }
+            if known.is_empty() {
+                "none yet".to_owned()
+            } else {
+                known.join(", ")
+            }
         ));
     }
-    match gate.access.may_use_template(&request.identity(), name).await {
+    match gate
+        .access
+        .may_use_template(&request.identity(), name)
+        .await
+    {
         Some(true) => Ok(()),
         Some(false) => Err(format!(
             "TemplateNotPermitted: spec.template: {} lacks the verb `use` on permittemplates/{name}",
             request.user_info.username
         )),
-        None => Err("GateUnavailable: the right to use the template could not be asked; try again".into()),
+        None => Err(
+            "GateUnavailable: the right to use the template could not be asked; try again".into(),
+        ),
     }
 }
 
 async fn update_permit(gate: &Gate, request: &Request) -> Verdict {
-    let (permit, old): (Permit, Permit) = (typed(&request.object)?, typed(&request.old_object)?);
+    let (permit, old): (Permit, Permit) = (
+        typed(request.object.as_ref())?,
+        typed(request.old_object.as_ref())?,
+    );
     if permit.spec == old.spec {
         return Ok(());
     }
     let uid = old.uid().unwrap_or_default();
     let facts = gate.caches.facts(&request.namespace).unwrap_or_default();
-    let phase = old.status.as_ref().and_then(|s| s.phase).unwrap_or(Phase::Requested);
-    let open = matches!(phase, Phase::Requested | Phase::InReview | Phase::ChangesRequested | Phase::Approved);
+    let phase = old
+        .status
+        .as_ref()
+        .and_then(|s| s.phase)
+        .unwrap_or(Phase::Requested);
+    let open = matches!(
+        phase,
+        Phase::Requested | Phase::InReview | Phase::ChangesRequested | Phase::Approved
+    );
     if !open || facts.armed.contains_key(&uid) || facts.spent.contains_key(&uid) {
         return Err(format!(
             "PermitFrozen: permit {} is {phase}; its spec stays as it was approved. Request a new permit instead",
             old.name_any()
         ));
     }
-    let requester = old.spec.requested_by.as_ref().map(|r| r.username.clone()).unwrap_or_default();
+    let requester = old
+        .spec
+        .requested_by
+        .as_ref()
+        .map(|r| r.username.clone())
+        .unwrap_or_default();
     if requester != request.user_info.username {
-        return Err(format!("NotTheRequester: only {requester} edits permit {}", old.name_any()));
+        return Err(format!(
+            "NotTheRequester: only {requester} edits permit {}",
+            old.name_any()
+        ));
     }
     check_spec(&permit, &request.namespace)?;
     check_template(gate, request, &permit).await
@@ -121,9 +172,12 @@ fn delete_permit(gate: &Gate, request: &Request) -> Verdict {
     if leaves_with_namespace(gate, request) {
         return Ok(());
     }
-    let old: Permit = typed(&request.old_object)?;
+    let old: Permit = typed(request.old_object.as_ref())?;
     let uid = old.uid().unwrap_or_default();
-    let armed = gate.caches.facts(&request.namespace).is_some_and(|f| f.armed.contains_key(&uid));
+    let armed = gate
+        .caches
+        .facts(&request.namespace)
+        .is_some_and(|f| f.armed.contains_key(&uid));
     if armed {
         let name = old.name_any();
         return Err(format!(
@@ -134,14 +188,18 @@ fn delete_permit(gate: &Gate, request: &Request) -> Verdict {
 }
 
 fn leaves_with_namespace(gate: &Gate, request: &Request) -> bool {
-    request.user_info.username == NAMESPACE_CONTROLLER && gate.caches.is_terminating(&request.namespace)
+    request.user_info.username == NAMESPACE_CONTROLLER
+        && gate.caches.is_terminating(&request.namespace)
 }
 
 async fn approval(gate: &Gate, request: &Request) -> Verdict {
     match request.operation.as_str() {
         "CREATE" => create_approval(gate, request).await,
         "UPDATE" => {
-            let (new, old): (Approval, Approval) = (typed(&request.object)?, typed(&request.old_object)?);
+            let (new, old): (Approval, Approval) = (
+                typed(request.object.as_ref())?,
+                typed(request.old_object.as_ref())?,
+            );
             if new.spec == old.spec {
                 return Ok(());
             }
@@ -155,8 +213,10 @@ fn delete_approval(gate: &Gate, request: &Request) -> Verdict {
     if leaves_with_namespace(gate, request) {
         return Ok(());
     }
-    let old: Approval = typed(&request.old_object)?;
-    let permit = gate.caches.permit(&request.namespace, &old.spec.permit_ref.name);
+    let old: Approval = typed(request.old_object.as_ref())?;
+    let permit = gate
+        .caches
+        .permit(&request.namespace, &old.spec.permit_ref.name);
     let at_rest = permit.as_ref().is_none_or(|p| {
         let facts = gate.caches.facts(&request.namespace).unwrap_or_default();
         p.uid().is_some_and(|uid| facts.spent.contains_key(&uid))
@@ -168,32 +228,55 @@ fn delete_approval(gate: &Gate, request: &Request) -> Verdict {
 }
 
 async fn create_approval(gate: &Gate, request: &Request) -> Verdict {
-    let approval: Approval = typed(&request.object)?;
+    let approval: Approval = typed(request.object.as_ref())?;
     let spec = &approval.spec;
     let user = &request.user_info.username;
     if spec.submitted_by.as_ref().map(|s| s.username.as_str()) != Some(user.as_str()) {
-        return Err("IdentityMismatch: spec.submittedBy is stamped at admission and must be the sender".into());
+        return Err(
+            "IdentityMismatch: spec.submittedBy is stamped at admission and must be the sender"
+                .into(),
+        );
     }
     if *user == gate.operator {
-        let own = spec.decision == Decision::Revoke && approval.name_any() == revocation_name(&spec.permit_ref.name);
-        return if own { Ok(()) } else { Err("NotAPerson: the operator only revokes".into()) };
+        let own = spec.decision == Decision::Revoke
+            && approval.name_any() == revocation_name(&spec.permit_ref.name);
+        return if own {
+            Ok(())
+        } else {
+            Err("NotAPerson: the operator only revokes".into())
+        };
     }
     if is_service_account(user) || user.starts_with("system:node:") {
-        return Err(format!("NotAPerson: {user} is a service account, which is never an approver"));
+        return Err(format!(
+            "NotAPerson: {user} is a service account, which is never an approver"
+        ));
     }
     if spec.approver.as_ref().map(|a| a.username.as_str()) != Some(user.as_str()) {
         return Err("IdentityMismatch: spec.approver.username must be the sender".into());
     }
     if spec.reason.is_some_and(|r| !r.is_for_people()) {
-        return Err("InvalidReason: spec.reason: people give ApproverRequest, Incident or Emergency".into());
+        return Err(
+            "InvalidReason: spec.reason: people give ApproverRequest, Incident or Emergency".into(),
+        );
     }
-    let Some(permit) = gate.caches.permit(&request.namespace, &spec.permit_ref.name) else {
-        return Err(format!("PermitNotFound: spec.permitRef.name: `{}` does not exist here", spec.permit_ref.name));
+    let Some(permit) = gate
+        .caches
+        .permit(&request.namespace, &spec.permit_ref.name)
+    else {
+        return Err(format!(
+            "PermitNotFound: spec.permitRef.name: `{}` does not exist here",
+            spec.permit_ref.name
+        ));
     };
     about_permit(gate, request, &approval, &permit).await
 }
 
-async fn about_permit(gate: &Gate, request: &Request, approval: &Approval, permit: &Permit) -> Verdict {
+async fn about_permit(
+    gate: &Gate,
+    request: &Request,
+    approval: &Approval,
+    permit: &Permit,
+) -> Verdict {
     let (spec, user) = (&approval.spec, &request.user_info.username);
     let (parsed, _) = parse::request(permit);
     let own = parsed.requester.username == *user;
@@ -205,7 +288,9 @@ async fn about_permit(gate: &Gate, request: &Request, approval: &Approval, permi
         if digest.is_none() || spec.permit_ref.digest != digest {
             return Err(format!(
                 "DigestMismatch: spec.permitRef.digest is not the request as it stands now; read it again and approve `{}`",
-                digest.as_deref().unwrap_or("(the permit is not reviewed yet)")
+                digest
+                    .as_deref()
+                    .unwrap_or("(the permit is not reviewed yet)")
             ));
         }
     }
@@ -213,7 +298,11 @@ async fn about_permit(gate: &Gate, request: &Request, approval: &Approval, permi
         return Ok(());
     }
     if spec.decision == Decision::Cancel {
-        return if own { Ok(()) } else { Err("NotTheRequester: only the requester cancels; others reject or revoke".into()) };
+        return if own {
+            Ok(())
+        } else {
+            Err("NotTheRequester: only the requester cancels; others reject or revoke".into())
+        };
     }
     let role = spec.role.as_deref().unwrap_or_default();
     right(gate, request, &parsed, (role, spec.decision, level, own)).await
@@ -230,18 +319,34 @@ async fn right(
     let (who, user) = (request.identity(), &request.user_info.username);
     let about = (permit.namespace.as_str(), permit.name.as_str());
     if own && decision == Decision::Approve {
-        let alone = level == Level::Emergency && gate.access.holds(&who, "break-glass", role, about).await == Some(true);
+        let alone = level == Level::Emergency
+            && gate.access.holds(&who, "break-glass", role, about).await == Some(true);
         if !alone {
-            return Err(format!("SelfApprovalBlocked: {user} requested permit {}; somebody else has to approve it", permit.name));
+            return Err(format!(
+                "SelfApprovalBlocked: {user} requested permit {}; somebody else has to approve it",
+                permit.name
+            ));
         }
     }
-    let verb = if decision == Decision::Revoke { "revoke" } else { "approve" };
+    let verb = if decision == Decision::Revoke {
+        "revoke"
+    } else {
+        "approve"
+    };
     match gate.access.holds(&who, verb, role, about).await {
         Some(true) => {}
-        Some(false) => return Err(format!("RoleNotHeld: {user} does not hold the verb `{verb}` on permits/{role} in {}", permit.namespace)),
+        Some(false) => {
+            return Err(format!(
+                "RoleNotHeld: {user} does not hold the verb `{verb}` on permits/{role} in {}",
+                permit.namespace
+            ));
+        }
         None => return Err("GateUnavailable: the role could not be asked; try again".into()),
     }
-    if decision == Decision::Approve && !level.admits_wildcards() && gate.access.is_wildcard(&who, verb, about).await != Some(false) {
+    if decision == Decision::Approve
+        && !level.admits_wildcards()
+        && gate.access.is_wildcard(&who, verb, about).await != Some(false)
+    {
         return Err(format!(
             "WildcardHolder: {user} holds every role by system:masters or a wildcard rule; from level 2 that is nobody's role"
         ));

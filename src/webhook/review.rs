@@ -73,9 +73,16 @@ impl Request {
 
     /// The object's name; on deletion of a collection it stands in the old object only.
     pub(super) fn object_name(&self) -> String {
-        let named = |o: &Option<Value>| o.as_ref()?.pointer("/metadata/name")?.as_str().map(str::to_owned);
+        let named = |o: &Option<Value>| {
+            o.as_ref()?
+                .pointer("/metadata/name")?
+                .as_str()
+                .map(str::to_owned)
+        };
         if self.name.is_empty() {
-            named(&self.object).or_else(|| named(&self.old_object)).unwrap_or_default()
+            named(&self.object)
+                .or_else(|| named(&self.old_object))
+                .unwrap_or_default()
         } else {
             self.name.clone()
         }
@@ -99,12 +106,18 @@ pub(super) struct Answer {
 impl Answer {
     /// A denial with its message.
     pub(super) fn deny(message: impl Into<String>) -> Self {
-        Self { message: message.into(), ..Self::default() }
+        Self {
+            message: message.into(),
+            ..Self::default()
+        }
     }
 
     /// The one place that admits.
     pub(super) fn admit() -> Self {
-        Self { allowed: true, ..Self::default() }
+        Self {
+            allowed: true,
+            ..Self::default()
+        }
     }
 
     /// Adds a warning: one line without control characters, or it vanishes.
@@ -120,11 +133,6 @@ impl Answer {
 
     pub(super) const fn is_allowed(&self) -> bool {
         self.allowed
-    }
-
-    #[cfg(test)]
-    pub(super) fn message(&self) -> &str {
-        &self.message
     }
 
     /// The review that goes back. Always 403 when denied: on 422 and 409 `kubectl apply --force` deletes the object.

@@ -54,9 +54,13 @@ pub async fn serve(
     let first = first.ok_or(ServeError::NoCertificate)?;
     let tls = RustlsConfig::from_config(Arc::new(config(&first.material)?));
     let handle = Handle::new();
-    let mut server = axum_server::from_tcp_rustls(listener, tls.clone())?.handle(handle.clone());
-    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-    let serving = server.serve(router.into_make_service());
+    let mut https = axum_server::from_tcp_rustls(listener, tls.clone())?.handle(handle.clone());
+    https
+        .http_builder()
+        .http1()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT);
+    let serving = https.serve(router.into_make_service());
     futures::pin_mut!(serving);
     let mut draining = false;
     loop {
@@ -83,10 +87,14 @@ pub async fn serve(
 /// A TLS configuration that offers HTTP/1.1 and nothing else.
 fn config(material: &Material) -> Result<ServerConfig, ServeError> {
     let wrong = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(material.leaf.as_bytes()).collect();
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(material.leaf.as_bytes()).collect();
     let chain = chain.map_err(|e| wrong(&e))?;
     let key = PrivateKeyDer::from_pem_slice(material.leaf_key.as_bytes()).map_err(|e| wrong(&e))?;
-    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(|e| wrong(&e))?;
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|e| wrong(&e))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -9,7 +9,9 @@ use super::review::{Answer, Request};
 
 /// Answers a review of a Permit or an Approval with the stamps it needs.
 pub(super) fn stamp(request: &Request, fresh: Ulid) -> Answer {
-    let Some(object) = &request.object else { return Answer::admit() };
+    let Some(object) = &request.object else {
+        return Answer::admit();
+    };
     let patch = match (request.resource.resource.as_str(), &request.old_object) {
         ("permits", None) => create_permit(request, object, fresh),
         ("permits", Some(old)) => restore(object, old, &["requestedBy", "requestId"]),
@@ -35,7 +37,10 @@ fn create_permit(request: &Request, object: &Value, fresh: Ulid) -> Vec<Value> {
 fn create_approval(request: &Request, object: &Value) -> Vec<Value> {
     let mut patch = vec![add("/spec/submittedBy", &request.identity())];
     if object.pointer("/spec/approver").is_none_or(Value::is_null) {
-        patch.push(add("/spec/approver", &json!({"username": request.user_info.username})));
+        patch.push(add(
+            "/spec/approver",
+            &json!({"username": request.user_info.username}),
+        ));
     }
     patch
 }
@@ -44,7 +49,9 @@ fn create_approval(request: &Request, object: &Value) -> Vec<Value> {
 fn restore(object: &Value, old: &Value, fields: &[&str]) -> Vec<Value> {
     let at = |o: &Value, field: &str| o.pointer(&format!("/spec/{field}")).cloned();
     let one = |field: &&str| match (at(object, field), at(old, field)) {
-        (now, Some(then)) if now.as_ref() != Some(&then) => Some(add(&format!("/spec/{field}"), &then)),
+        (now, Some(then)) if now.as_ref() != Some(&then) => {
+            Some(add(&format!("/spec/{field}"), &then))
+        }
         (Some(_), None) => Some(json!({"op": "remove", "path": format!("/spec/{field}")})),
         _ => None,
     };

@@ -15,7 +15,9 @@ use crate::api::permit::Permit;
 use crate::api::vocabulary::GateMode;
 use crate::api::{ENVIRONMENT_LABEL, GATE_LABEL};
 use crate::cluster::client::CallError;
-use crate::domain::gate::{Candidate, DRY_RUN_ADMITS, DRY_RUN_DENIES, GateDecision, GateWorld, gate as judge};
+use crate::domain::gate::{
+    Candidate, DRY_RUN_ADMITS, DRY_RUN_DENIES, GateDecision, GateWorld, gate as judge,
+};
 use crate::domain::parse;
 use crate::domain::request::target_key;
 use crate::domain::standing::environment_of;
@@ -25,12 +27,17 @@ use crate::domain::template::{Template, governing};
 pub(super) async fn review(gate: &Gate, request: &Request) -> Result<Answer, CallError> {
     let mut world = gather(gate, request).await?;
     let mut decision = judge(&world);
-    if decision.judged.permit_uid.is_some() || (!decision.judged.admits && !world.candidates.is_empty()) {
+    if decision.judged.permit_uid.is_some()
+        || (!decision.judged.admits && !world.candidates.is_empty())
+    {
         // The caches carry no rights: what could be covered is read and asked live, then judged again.
         let mut fresh = Vec::new();
         for candidate in &world.candidates {
             // What has ended can only deny, and a denial may come from the caches.
-            if candidate.recorded.is_some_and(|p| p.is_terminal()) {
+            if candidate
+                .recorded
+                .is_some_and(super::super::api::vocabulary::Phase::is_terminal)
+            {
                 fresh.push(candidate.clone());
             } else {
                 fresh.extend(live::candidate(gate, candidate).await?);
@@ -53,19 +60,30 @@ async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> 
     let mut candidates = Vec::new();
     for permit in &named {
         let mut found = candidate(gate, permit, &named, facts.as_ref());
-        found.may_see = gate.access.may_get(&request.identity(), (&namespace, &found.request.name)).await == Some(true);
+        found.may_see = gate
+            .access
+            .may_get(&request.identity(), (&namespace, &found.request.name))
+            .await
+            == Some(true);
         candidates.push(found);
     }
     Ok(GateWorld {
         now: gate.clock.now(),
         decision_id: decision_id(),
-        mode: GateMode::of_label(labels.get(GATE_LABEL).map(String::as_str), gate.default_mode),
+        mode: GateMode::of_label(
+            labels.get(GATE_LABEL).map(String::as_str),
+            gate.default_mode,
+        ),
         username: request.user_info.username.clone(),
         operator: gate.operator.clone(),
         is_scale,
         old: request.old_object.clone(),
         new: request.object.clone(),
-        parent: if is_scale { live::parent(gate, &namespace, &name).await? } else { None },
+        parent: if is_scale {
+            live::parent(gate, &namespace, &name).await?
+        } else {
+            None
+        },
         templates: templates(gate),
         environment,
         facts,
@@ -75,15 +93,30 @@ async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> 
     })
 }
 
-fn candidate(gate: &Gate, permit: &Permit, others: &[std::sync::Arc<Permit>], facts: Option<&crate::api::facts::Facts>) -> Candidate {
+fn candidate(
+    gate: &Gate,
+    permit: &Permit,
+    others: &[std::sync::Arc<Permit>],
+    facts: Option<&crate::api::facts::Facts>,
+) -> Candidate {
     let (parsed, _) = parse::request(permit);
     let revisions = gate.caches.revisions(&parsed.spec.template);
     let template = governing(&revisions, parsed.created).and_then(|r| r.template.clone().ok());
     let targets: Vec<_> = parsed.spec.targets.iter().map(target_key).collect();
     let runs_here = |p: &&std::sync::Arc<Permit>| {
-        let running = p.status.as_ref().and_then(|s| s.phase).is_some_and(|ph| ph.is_running());
-        let shares = p.spec.targets.iter().any(|t| targets.contains(&target_key(t)));
-        let armed = p.uid().is_some_and(|uid| facts.is_some_and(|f| f.armed.contains_key(&uid)));
+        let running = p
+            .status
+            .as_ref()
+            .and_then(|s| s.phase)
+            .is_some_and(super::super::api::vocabulary::Phase::is_running);
+        let shares = p
+            .spec
+            .targets
+            .iter()
+            .any(|t| targets.contains(&target_key(t)));
+        let armed = p
+            .uid()
+            .is_some_and(|uid| facts.is_some_and(|f| f.armed.contains_key(&uid)));
         p.uid() != permit.uid() && running && shares && armed
     };
     Candidate {
@@ -112,7 +145,10 @@ fn answer(gate: &Gate, request: &Request, world: &GateWorld, decision: &GateDeci
     let (judged, mode) = (&decision.judged, world.mode);
     let code = judged.code.as_str();
     let verdict = if judged.admits { "admit" } else { "deny" };
-    gate.metrics.gate_decisions.with_label_values(&[verdict, code, mode.as_str()]).inc();
+    gate.metrics
+        .gate_decisions
+        .with_label_values(&[verdict, code, mode.as_str()])
+        .inc();
     info!(
         decision_id = %world.decision_id, verdict, code, namespace = %world.namespace, deployment = %world.name,
         dry_run = request.is_dry_run(), why = %judged.why, "gate decided"
@@ -127,7 +163,8 @@ fn answer(gate: &Gate, request: &Request, world: &GateWorld, decision: &GateDeci
     if let Some(permit) = judged.permit.as_deref().filter(|p| !p.is_empty()) {
         answer = answer.annotate("permit", permit);
     }
-    if answer.is_allowed() && !request.is_dry_run()
+    if answer.is_allowed()
+        && !request.is_dry_run()
         && let Some(permit_uid) = &judged.permit_uid
     {
         hand_over(gate, permit_uid, world);
@@ -142,7 +179,9 @@ fn by_mode(request: &Request, mode: GateMode, decision: &GateDecision) -> Answer
         (true, true, _) => Answer::admit().warn(&format!("{DRY_RUN_ADMITS}: {}", judged.why)),
         (false, true, _) => Answer::admit().warn(&format!("{DRY_RUN_DENIES}: {first}")),
         (true, false, _) => match (&judged.permit, &judged.obligation) {
-            (Some(permit), Some(obligation)) => Answer::admit().warn(&format!("permit {permit}: {obligation}")),
+            (Some(permit), Some(obligation)) => {
+                Answer::admit().warn(&format!("permit {permit}: {obligation}"))
+            }
             _ => Answer::admit(),
         },
         (false, false, GateMode::Warn) => Answer::admit().warn(first),

@@ -20,7 +20,10 @@ pub(super) fn exemption(world: &GateWorld) -> Option<&'static str> {
     let armed = &world.facts.as_ref()?.armed;
     let key = world.key();
     let recorded = armed.values().filter_map(|a| a.targets.get(&key));
-    recorded.into_iter().any(|prior| is_rollback(old, new, prior)).then_some("the operator restores the recorded template")
+    recorded
+        .into_iter()
+        .any(|prior| is_rollback(old, new, prior))
+        .then_some("the operator restores the recorded template")
 }
 
 /// The recorded template of the same object, and nothing else (threat row 49).
@@ -32,7 +35,8 @@ fn is_rollback(old: &Value, new: &Value, prior: &Prior) -> bool {
 }
 
 fn is_pause(old: &Value, new: &Value) -> bool {
-    new.pointer("/spec/paused") == Some(&Value::Bool(true)) && without(old, "paused") == without(new, "paused")
+    new.pointer("/spec/paused") == Some(&Value::Bool(true))
+        && without(old, "paused") == without(new, "paused")
 }
 
 fn without(object: &Value, key: &str) -> Option<Value> {

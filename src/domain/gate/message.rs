@@ -20,7 +20,10 @@ const WARNING: usize = 256;
 
 /// One line without control characters, cut at a character's boundary: anything else vanishes on its way.
 pub fn line(text: &str) -> String {
-    let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let flat: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     cut(&flat, WARNING)
 }
 
@@ -34,8 +37,16 @@ fn cut(text: &str, most: usize) -> String {
 
 /// Puts what was judged in words.
 pub(super) fn decision(world: &GateWorld, judged: Judged, trace: Trace) -> GateDecision {
-    let message = if judged.admits { String::new() } else { denial(world, &judged) };
-    GateDecision { judged, trace, message }
+    let message = if judged.admits {
+        String::new()
+    } else {
+        denial(world, &judged)
+    };
+    GateDecision {
+        judged,
+        trace,
+        message,
+    }
 }
 
 fn denial(world: &GateWorld, judged: &Judged) -> String {
@@ -43,15 +54,33 @@ fn denial(world: &GateWorld, judged: &Judged) -> String {
     let known = judged.permit.as_deref().filter(|name| !name.is_empty());
     let first = match (judged.code, known) {
         (Code::PermitRequired, _) => format!("{workload} may not change without a permit."),
-        (_, Some(permit)) => format!("{workload} may not change now; permit {permit}: {}.", judged.why),
+        (_, Some(permit)) => format!(
+            "{workload} may not change now; permit {permit}: {}.",
+            judged.why
+        ),
         (_, None) => format!("{workload} may not change; no permit of yours covers it."),
     };
-    let mut lines = vec![cut(&line(&format!("{}: {first}", judged.code.as_str())), FIRST_LINE)];
+    let mut lines = vec![cut(
+        &line(&format!("{}: {first}", judged.code.as_str())),
+        FIRST_LINE,
+    )];
     let change = Change::between(world.old.as_ref(), world.new.as_ref());
-    lines.extend(change.fields.iter().take(4).map(|f| format!("  change    {}", line(&f.describe()))));
-    lines.push(format!("  next      {}", next(world, judged, known, &change)));
+    lines.extend(
+        change
+            .fields
+            .iter()
+            .take(4)
+            .map(|f| format!("  change    {}", line(&f.describe()))),
+    );
+    lines.push(format!(
+        "  next      {}",
+        next(world, judged, known, &change)
+    ));
     if let Some(permit) = known {
-        lines.push(format!("  status    kubectl permit get {permit} -n {}", world.namespace));
+        lines.push(format!(
+            "  status    kubectl permit get {permit} -n {}",
+            world.namespace
+        ));
     }
     lines.push(format!("  decision  {}", world.decision_id));
     cut(&lines.join("\n"), WHOLE)
@@ -61,18 +90,33 @@ fn denial(world: &GateWorld, judged: &Judged) -> String {
 fn next(world: &GateWorld, judged: &Judged, known: Option<&str>, change: &Change) -> String {
     match (judged.code, known) {
         (Code::PermitPending, Some(permit)) => {
-            format!("kubectl permit approve {permit} -n {} --reason TEXT (by somebody else)", world.namespace)
+            format!(
+                "kubectl permit approve {permit} -n {} --reason TEXT (by somebody else)",
+                world.namespace
+            )
         }
         (Code::PermitWindow | Code::TargetBusy, _) => "wait, then apply again".to_owned(),
-        (Code::GateUnavailable, _) => "try again; if it stays, ask whoever runs permit-operator".to_owned(),
+        (Code::GateUnavailable, _) => {
+            "try again; if it stays, ask whoever runs permit-operator".to_owned()
+        }
         _ => {
             let images: Vec<_> = change
                 .image_changes()
                 .iter()
-                .filter_map(|i| i.to.as_ref().map(|to| format!(" --image {}={to}", i.container)))
+                .filter_map(|i| {
+                    i.to.as_ref()
+                        .map(|to| format!(" --image {}={to}", i.container))
+                })
                 .collect();
-            let how = if images.is_empty() { " -f FILE".to_owned() } else { format!(" deploy/{}{}", world.name, images.concat()) };
-            format!("kubectl permit request{how} -n {} --template TEMPLATE --purpose TEXT", world.namespace)
+            let how = if images.is_empty() {
+                " -f FILE".to_owned()
+            } else {
+                format!(" deploy/{}{}", world.name, images.concat())
+            };
+            format!(
+                "kubectl permit request{how} -n {} --template TEMPLATE --purpose TEXT",
+                world.namespace
+            )
         }
     }
 }

@@ -55,7 +55,10 @@ impl GateWorld {
     /// Whether the `scale` subresource brings up a workload that had no replicas.
     pub fn wakes(&self) -> bool {
         let count = |o: &Option<Value>| {
-            o.as_ref().and_then(|v| v.pointer("/spec/replicas")).and_then(Value::as_i64).unwrap_or(0)
+            o.as_ref()
+                .and_then(|v| v.pointer("/spec/replicas"))
+                .and_then(Value::as_i64)
+                .unwrap_or(0)
         };
         self.is_scale && count(&self.old) == 0 && count(&self.new) > 0
     }
@@ -63,14 +66,21 @@ impl GateWorld {
     /// Whether the workload behind a `scale` is the recorded baseline.
     pub fn parent_is_baseline(&self) -> bool {
         let digest = self.parent.as_ref().and_then(spec_digest);
-        let recorded = self.facts.as_ref().and_then(|f| f.baselines.get(&self.key()));
+        let recorded = self
+            .facts
+            .as_ref()
+            .and_then(|f| f.baselines.get(&self.key()));
         recorded.is_some_and(|b| digest.is_some_and(|d| d.as_str() == b.spec_digest))
     }
 
     /// Whether replicas go to zero.
     pub fn stops_everything(&self) -> bool {
         let replicas = |o: &Option<Value>, absent| {
-            o.as_ref().map(|v| v.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(absent))
+            o.as_ref().map(|v| {
+                v.pointer("/spec/replicas")
+                    .and_then(Value::as_i64)
+                    .unwrap_or(absent)
+            })
         };
         let absent = i64::from(!self.is_scale);
         replicas(&self.new, absent) == Some(0) && replicas(&self.old, absent) != Some(0)
@@ -101,7 +111,11 @@ pub struct Candidate {
 impl Candidate {
     /// Its name, where the user may know it.
     pub(super) fn seen_name(&self) -> String {
-        if self.may_see { self.request.name.clone() } else { String::new() }
+        if self.may_see {
+            self.request.name.clone()
+        } else {
+            String::new()
+        }
     }
 }
 
@@ -176,11 +190,25 @@ pub struct Judged {
 impl Judged {
     /// The one place that says yes.
     pub(super) fn admit(why: impl Into<String>) -> Self {
-        Self { admits: true, code: Code::Admitted, why: why.into(), permit: None, permit_uid: None, obligation: None }
+        Self {
+            admits: true,
+            code: Code::Admitted,
+            why: why.into(),
+            permit: None,
+            permit_uid: None,
+            obligation: None,
+        }
     }
 
     pub(super) fn deny(code: Code, why: impl Into<String>) -> Self {
-        Self { admits: false, code, why: why.into(), permit: None, permit_uid: None, obligation: None }
+        Self {
+            admits: false,
+            code,
+            why: why.into(),
+            permit: None,
+            permit_uid: None,
+            obligation: None,
+        }
     }
 }
 

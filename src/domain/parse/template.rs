@@ -11,7 +11,7 @@ use crate::domain::quantity;
 use crate::domain::template::{Level, Template};
 
 /// The longest window of an emergency (`decisions.md` 9).
-const EMERGENCY_WINDOW: Duration = Duration::from_secs(3600);
+const EMERGENCY_WINDOW: Duration = Duration::from_hours(1);
 
 /// Checks a template; all mistakes are reported.
 pub fn template(
