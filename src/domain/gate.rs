@@ -119,7 +119,7 @@ fn automatic<'a>(world: &'a GateWorld, change: &Change) -> Option<&'a str> {
 
 /// Each candidate is judged whole; permits never combine (threat row 44). The one that came furthest gives the reason.
 fn by_permit(world: &GateWorld, change: &Change, trace: &mut Trace) -> Judged {
-    let mut closest: Option<(usize, Judged, Trace)> = None;
+    let mut closest: Option<((bool, usize), Judged, Trace)> = None;
     for candidate in &world.candidates {
         let mut own = Trace::default();
         let judged = one(world, candidate, change, &mut own);
@@ -127,19 +127,22 @@ fn by_permit(world: &GateWorld, change: &Change, trace: &mut Trace) -> Judged {
             trace.0.extend(own.0);
             return judged;
         }
-        let far = own.0.len();
+        // A permit for exactly this outcome tells more than one that got further with another.
+        let far = (in_scope(world, candidate, change).is_ok(), own.0.len());
         if closest.as_ref().is_none_or(|(best, ..)| far > *best) {
             closest = Some((far, judged, own));
         }
     }
-    if let Some((_, judged, own)) = closest {
+    // Nobody is helped by the story of a permit that has ended and was for something else.
+    let telling = closest.filter(|((in_scope, _), judged, _)| *in_scope || !judged.code.is_end());
+    if let Some((_, judged, own)) = telling {
         trace.0.extend(own.0);
         judged
     } else {
         trace.push(
             Rule::Approvals,
             Verdict::Fail,
-            "no permit names this workload",
+            "no open permit names this workload",
         );
         Judged::deny(Code::PermitRequired, "no permit covers it")
     }

@@ -153,6 +153,11 @@ impl Code {
         }
     }
 
+    /// Whether it tells of a permit that has ended.
+    pub(super) const fn is_end(self) -> bool {
+        matches!(self, Self::PermitRevoked | Self::PermitExpired)
+    }
+
     /// The word.
     pub const fn as_str(self) -> &'static str {
         match self {

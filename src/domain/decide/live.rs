@@ -1,0 +1,282 @@
+//! From issuance on: what becomes of a change that may start, runs, or soaks.
+//!
+//! Asks the questions of each phase in their order; does not know how a target is read.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::{Happening, Walk, happening};
+use crate::api::vocabulary::RevocationReason;
+use crate::domain::applied::{Applied, applied};
+use crate::domain::effect::Effect;
+use crate::domain::lifecycle::Event;
+use crate::domain::report;
+use crate::domain::standing::{Window, stamp, told};
+use crate::domain::template::Template;
+use crate::domain::trace::{Rule, Verdict};
+use crate::domain::world::Due;
+
+impl<'a> Walk<'a> {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the questions of one phase in their order"
+    )]
+    pub(super) fn issued(&mut self, template: &'a Template) -> Option<Happening> {
+        if !self.tally.met {
+            let missing = format!(
+                "an approval no longer counts; needs {}",
+                self.tally.outstanding.join("; and ")
+            );
+            self.trace
+                .push(Rule::Approvals, Verdict::Fail, missing.clone());
+            return Some(happening(
+                Event::Revoked,
+                RevocationReason::ApproverRequest.as_str(),
+                missing,
+            ));
+        }
+        self.trace
+            .push(Rule::Approvals, Verdict::Pass, told(&self.tally, template));
+        if let Some(key) = self.any_covered() {
+            if !self.world.ledger_writable {
+                return self.wait(
+                    Rule::Ledger,
+                    "LedgerNotWritable",
+                    "the start of execution waits: the record cannot be written",
+                );
+            }
+            return Some(happening(
+                Event::ChangeStored,
+                "ChangeStored",
+                format!("a covered change of {key} is stored"),
+            ));
+        }
+        let issued = self
+            .armed
+            .as_ref()
+            .and_then(|a| a.issued_time.as_ref())
+            .map_or(self.world.now, |t| t.0);
+        let window = Window::of(&self.world.request, template, issued);
+        if self.world.now >= window.closes {
+            self.trace.push(
+                Rule::Window,
+                Verdict::Fail,
+                format!("closed {}", stamp(window.closes)),
+            );
+            return Some(happening(
+                Event::WindowClosed,
+                "WindowClosed",
+                format!("no change started by {}", stamp(window.closes)),
+            ));
+        }
+        if self.world.now < window.opens {
+            return self.wait(
+                Rule::Window,
+                "WindowNotOpen",
+                format!("the window opens {}", stamp(window.opens)),
+            );
+        }
+        self.trace.push(
+            Rule::Window,
+            Verdict::Pass,
+            format!("closes {}", stamp(window.closes)),
+        );
+        self.wait(
+            Rule::Change,
+            "AwaitingChange",
+            format!("a change may start until {}", stamp(window.closes)),
+        )
+    }
+
+    pub(super) fn any_covered(&self) -> Option<String> {
+        self.standing_of_targets()
+            .into_iter()
+            .find(|(_, a)| *a == Applied::Covered)
+            .map(|(key, _)| key)
+    }
+
+    /// How each target stands against what was put on record.
+    pub(in crate::domain) fn standing_of_targets(&self) -> Vec<(String, Applied)> {
+        let one = |fact: &crate::domain::world::TargetFact| {
+            fact.prior(self.armed.as_ref())
+                .map(|prior| (fact.key(), applied(fact, prior)))
+        };
+        self.world.targets.iter().filter_map(one).collect()
+    }
+
+    pub(super) fn executing(&mut self, template: &'a Template) -> Option<Happening> {
+        if let Some(end) = self.breach().or_else(|| self.strayed()) {
+            return Some(end);
+        }
+        let started = self
+            .world
+            .recorded
+            .execution
+            .as_ref()
+            .and_then(|e| e.started_time.as_ref())
+            .map_or(self.world.now, |t| t.0);
+        let due = started
+            .checked_add(template.max_duration)
+            .unwrap_or(Timestamp::MAX);
+        if self.world.now >= due {
+            return Some(self.revoke(
+                RevocationReason::TimeExceeded,
+                format!("the rollout was not complete by {}", stamp(due)),
+            ));
+        }
+        if let Some(stuck) = self.stuck() {
+            return Some(self.revoke(RevocationReason::TimeExceeded, stuck));
+        }
+        if let Some(progress) = self.unfinished() {
+            self.wait(Rule::Rollout, "RollingOut", progress)
+        } else {
+            self.trace.push(Rule::Rollout, Verdict::Pass, "complete");
+            Some(happening(
+                Event::RolledOut,
+                "RolledOut",
+                "the rollout of every target is complete",
+            ))
+        }
+    }
+
+    pub(super) fn validating(&mut self, template: &'a Template) -> Option<Happening> {
+        if let Some(end) = self.breach().or_else(|| self.strayed()) {
+            return Some(end);
+        }
+        if let Some(progress) = self.unfinished() {
+            return self.wait(Rule::Rollout, "RollingOut", progress);
+        }
+        if let Some((_, why)) = report::held(self) {
+            return self.wait(Rule::Guard, "Held", why);
+        }
+        let soaked = if template.checks.is_empty() {
+            self.since_rollout()
+        } else {
+            self.world.healthy_for
+        };
+        if soaked < template.soak {
+            let worst = self
+                .world
+                .checks
+                .iter()
+                .find(|c| c.verdict != crate::domain::world::Health::Healthy);
+            let told = worst.map_or_else(String::new, |c| format!("; {}: {}", c.name, c.because));
+            return self.wait(
+                Rule::Guard,
+                "Soaking",
+                format!(
+                    "healthy for {}s of {}s{told}",
+                    soaked.as_secs(),
+                    template.soak.as_secs()
+                ),
+            );
+        }
+        if !self.world.ledger_writable {
+            return self.wait(
+                Rule::Ledger,
+                "LedgerNotWritable",
+                "closure waits: the record cannot be written",
+            );
+        }
+        self.trace.push(
+            Rule::Guard,
+            Verdict::Pass,
+            format!("healthy for {}s", soaked.as_secs()),
+        );
+        Some(happening(
+            Event::SoakPassed,
+            "Validated",
+            format!("healthy for {}s", soaked.as_secs()),
+        ))
+    }
+
+    pub(in crate::domain) fn since_rollout(&self) -> Duration {
+        let rolled_out = self
+            .world
+            .recorded
+            .execution
+            .as_ref()
+            .and_then(|e| e.rolled_out_time.as_ref());
+        rolled_out
+            .and_then(|t| Duration::try_from(self.world.now.duration_since(t.0)).ok())
+            .unwrap_or_default()
+    }
+
+    /// A check whose verdict asks to roll back now.
+    pub(super) fn breach(&mut self) -> Option<Happening> {
+        let check = self.world.checks.iter().find(|c| c.due == Due::RollBack)?;
+        self.trace
+            .push(Rule::Guard, Verdict::Fail, check.because.clone());
+        let message = format!("{} of {}: {}", check.name, check.target, check.because);
+        Some(self.revoke(check.reason, message))
+    }
+
+    /// Something else than the permitted change is live.
+    pub(super) fn strayed(&mut self) -> Option<Happening> {
+        let targets = self.standing_of_targets();
+        if let Some((key, Applied::Foreign(why))) = targets
+            .iter()
+            .find(|(_, a)| matches!(a, Applied::Foreign(_)))
+        {
+            let message = format!("{key} carries more than was permitted: {why}");
+            self.trace.push(Rule::Scope, Verdict::Fail, message.clone());
+            return Some(self.revoke(RevocationReason::ScopeExpansion, message));
+        }
+        if !targets.is_empty() && targets.iter().all(|(_, a)| *a == Applied::Unchanged) {
+            let message = "the change was undone by hand".to_owned();
+            self.trace
+                .push(Rule::Change, Verdict::Fail, message.clone());
+            return Some(self.revoke(RevocationReason::ApproverRequest, message));
+        }
+        self.trace.push(
+            Rule::Scope,
+            Verdict::Pass,
+            "what is live is what was permitted",
+        );
+        None
+    }
+
+    pub(super) fn stuck(&mut self) -> Option<String> {
+        self.world
+            .targets
+            .iter()
+            .find_map(|t| match t.live.as_ref().map(|l| &l.rollout) {
+                Some(crate::domain::rollout::Rollout::Stuck(why)) => {
+                    Some(format!("{}: {why}", t.key()))
+                }
+                _ => None,
+            })
+    }
+
+    /// What is still missing until every target has been changed and rolled out.
+    pub(super) fn unfinished(&self) -> Option<String> {
+        use crate::domain::rollout::Rollout;
+        let standing = self.standing_of_targets();
+        self.world.targets.iter().find_map(|t| {
+            let key = t.key();
+            if standing
+                .iter()
+                .any(|(k, a)| *k == key && *a == Applied::Unchanged)
+            {
+                return Some(format!("{key} is not changed yet"));
+            }
+            match t.live.as_ref().map(|l| &l.rollout) {
+                None | Some(Rollout::Complete) => None,
+                Some(Rollout::Progressing(how) | Rollout::Stuck(how)) => {
+                    Some(format!("{key}: {how}"))
+                }
+                Some(Rollout::Paused) => Some(format!("{key} is paused")),
+            }
+        })
+    }
+
+    /// A machine finding that ends the permit: the object that says so comes first, then the status.
+    pub(super) fn revoke(&mut self, reason: RevocationReason, message: String) -> Happening {
+        self.before.push(Effect::Revoke {
+            reason,
+            message: message.clone(),
+        });
+        happening(Event::Revoked, reason.as_str(), message)
+    }
+}
