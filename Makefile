@@ -1,16 +1,16 @@
 # The commands of this project. `make help` lists them.
 CARGO ?= cargo
 
-.PHONY: help demo test check crds golden bench corpus
+.PHONY: help demo test check crds golden
 .DEFAULT_GOAL := help
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## tell the whole story on a real control plane (KEEP=1 leaves it up)
+demo: ## tell the whole story on a real control plane
 	@echo "demo: building the operator, the plugin and the control plane's programs (minutes, the first time)"
 	$(CARGO) build --workspace --bins
-	$(CARGO) run -p permit-harness --bin demo -- $(if $(KEEP),--keep)
+	$(CARGO) run -p permit-harness --bin demo
 
 test: ## run every test, the ones on a real control plane included
 	@echo "test: building the programs that the tests start"
@@ -27,11 +27,3 @@ crds: ## write crds/ anew from the types in src/api
 
 golden: ## write every generated file anew; read the difference before you commit it
 	UPDATE=1 $(CARGO) test --workspace
-
-bench: ## measure, and print one line a figure
-	$(CARGO) bench --bench figures
-
-corpus: ## permit and deny changes of others' manifests: make corpus CORPUS=DIR
-	@test -n "$(CORPUS)" || { echo "corpus: say which manifests: make corpus CORPUS=DIR" >&2; exit 2; }
-	$(CARGO) build --workspace --bins
-	$(CARGO) run -p permit-harness --bin corpus -- "$(CORPUS)"
