@@ -26,6 +26,13 @@ pub struct Config {
     pub run: Run,
 }
 
+impl Config {
+    /// What the command line and the environment say; a mistake is told and ends the process, as every command does.
+    pub fn of_arguments() -> Self {
+        Self::parse()
+    }
+}
+
 /// What can be done beside running.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {

@@ -2,6 +2,9 @@
 //!
 //! Ends with an error at the first step that goes otherwise. Leaves nothing running.
 
+#[path = "demo/manifests.rs"]
+mod manifests;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -9,6 +12,8 @@ use permit_harness::operator::install;
 use permit_harness::{
     ControlPlane, Example, Operator, OperatorOptions, Options, Output, Prometheus, User, eventually,
 };
+
+use manifests::{approval, permit, set_image};
 
 const PATIENCE: Duration = Duration::from_mins(3);
 const STAGE: &str = include_str!("demo/stage.yaml");
@@ -379,25 +384,4 @@ async fn program(name: &'static str, args: &[&str]) -> Result<Output> {
 
 fn refs(args: &[String]) -> Vec<&str> {
     args.iter().map(String::as_str).collect()
-}
-
-fn set_image(tag: &str) -> Vec<String> {
-    let image = format!("checkout=shop/checkout:{tag}");
-    ["set", "image", "deploy/checkout", &image, "-n", "shop"]
-        .map(str::to_owned)
-        .to_vec()
-}
-
-fn permit(name: &str, tag: &str) -> String {
-    format!(
-        "apiVersion: permits.dev/v1alpha1\nkind: Permit\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  template: demo-deployment\n  \
-         purpose: roll out checkout {tag}\n  targets:\n  - {{name: checkout, images: {{checkout: 'shop/checkout:{tag}'}}}}\n"
-    )
-}
-
-fn approval(permit: &str, who: &str, digest: &str) -> String {
-    format!(
-        "apiVersion: permits.dev/v1alpha1\nkind: Approval\nmetadata: {{name: {permit}.{who}, namespace: shop}}\nspec:\n  \
-         permitRef: {{name: {permit}, digest: '{digest}'}}\n  decision: Approve\n  role: tech-lead\n  reasoning: reviewed\n"
-    )
 }
