@@ -292,7 +292,9 @@ fn starts_from(world: &GateWorld, candidate: &Candidate, prior: Option<&Prior>) 
     if world.is_scale {
         return true;
     }
-    let Some(old) = &world.old else { return true };
+    let Some(old) = &world.old else {
+        return prior.uid.is_empty();
+    };
     let uid = old
         .pointer("/metadata/uid")
         .and_then(serde_json::Value::as_str)

@@ -85,6 +85,9 @@ impl Request {
 
     /// Whether this user may make the change: the executors that are named, else the requester alone.
     pub fn may_execute(&self, username: &str) -> bool {
+        if username.is_empty() {
+            return false;
+        }
         if self.spec.executors.is_empty() {
             username == self.requester.username
         } else {

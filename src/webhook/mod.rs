@@ -74,6 +74,7 @@ struct Shared {
 #[derive(Clone, Copy)]
 enum Door {
     Workload,
+    Report,
     Own,
     Stamp,
 }
@@ -94,7 +95,7 @@ pub fn router(gate: Gate) -> Router {
     };
     Router::new()
         .route(GATE_PATH, door(Door::Workload))
-        .route(REPORT_PATH, door(Door::Workload))
+        .route(REPORT_PATH, door(Door::Report))
         .route(OWN_PATH, door(Door::Own))
         .route(STAMP_PATH, door(Door::Stamp))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -196,20 +197,22 @@ async fn judge(gate: &Gate, door: Door, request: &Request) -> Answer {
     match door {
         Door::Own => own::review(gate, request).await,
         Door::Stamp => stamp::stamp(request, ulid::Ulid::new()),
-        Door::Workload if !is_judged(request) => Answer::deny(format!(
+        Door::Workload | Door::Report if !is_judged(request) => Answer::deny(format!(
             "GateUnavailable: `{}` is no kind that this gate judges",
             request.resource.resource
         )),
-        Door::Workload => match workload::review(gate, request).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                gate.metrics.gate_errors.inc();
-                warn!(%error, "live read failed");
-                Answer::deny(
-                    "GateUnavailable: the permit could not be read; nothing was changed, try again",
-                )
+        Door::Workload | Door::Report => {
+            match workload::review(gate, request, matches!(door, Door::Workload)).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    gate.metrics.gate_errors.inc();
+                    warn!(%error, "live read failed");
+                    Answer::deny(
+                        "GateUnavailable: the permit could not be read; nothing was changed, try again",
+                    )
+                }
             }
-        },
+        }
     }
 }
 

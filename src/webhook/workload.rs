@@ -24,8 +24,16 @@ use crate::domain::standing::environment_of;
 use crate::domain::template::{Template, governing};
 
 /// Judges one change to a workload.
-pub(super) async fn review(gate: &Gate, request: &Request) -> Result<Answer, CallError> {
+pub(super) async fn review(
+    gate: &Gate,
+    request: &Request,
+    is_enforced: bool,
+) -> Result<Answer, CallError> {
     let mut world = gather(gate, request).await?;
+    // The API server chose the path by the label as it is; the cache may not have seen it yet.
+    if is_enforced {
+        world.mode = GateMode::Enforce;
+    }
     let mut decision = judge(&world);
     if decision.judged.permit_uid.is_some()
         || (!decision.judged.admits && !world.candidates.is_empty())
