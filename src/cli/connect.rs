@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use http::{HeaderValue, header};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -15,6 +16,8 @@ use crate::api::{Approval, Permit};
 
 /// The field manager of what the plugin writes.
 pub(super) const FIELD_MANAGER: &str = "kubectl-permit";
+/// How the plugin calls itself in the API server's audit log.
+const USER_AGENT: &str = concat!("kubectl-permit/", env!("CARGO_PKG_VERSION"));
 /// How long one request may take where no flag says otherwise.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -45,6 +48,9 @@ impl Cluster {
             config.auth_info.impersonate_groups =
                 (!flags.as_group.is_empty()).then(|| flags.as_group.clone());
         }
+        config
+            .headers
+            .push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
         // A person waits at the terminal: an error now is worth more than an answer in minutes.
         config.default_retry = false;
         let watching = Client::try_from(config.clone()).context("set up the client")?;

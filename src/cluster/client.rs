@@ -3,6 +3,7 @@
 //! kube's own retries last minutes and its reads wait for ever; neither may happen in a gate. Watches live longer than
 //! any call, so the deadline is put on each call and not on the connection. Knows nothing of what is read or written.
 
+use http::{HeaderValue, header};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Status;
 use kube::{Client, Config};
@@ -121,8 +122,15 @@ async fn from_file(path: &Path) -> Result<Config, ConnectError> {
         .map_err(unusable)
 }
 
-/// The configuration with our limits: no retries of its own, a short connect, and no read limit, which would end watches.
+/// How the operator calls itself: the API server's audit log tells its requests from others by it.
+const USER_AGENT: &str = concat!("permit-operator/", env!("CARGO_PKG_VERSION"));
+
+/// The configuration with our name and limits: no retries of its own, a short connect, and no read limit, which would
+/// end watches.
 pub fn bounded(mut config: Config) -> Config {
+    config
+        .headers
+        .push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_LIMIT);
     config.read_timeout = None;

@@ -6,6 +6,7 @@
 //! | [`control_plane`] | etcd, kube-apiserver, controllers, scheduler and kwok as processes on loopback |
 //! | [`prometheus`], [`example`] | the real Prometheus, and a workload whose metrics follow the image its pods run |
 //! | [`operator`] | the permit-operator as its Deployment says, under its own account |
+//! | [`stage`] | an enrolled namespace with people, roles, a template and a workload |
 //! | [`fault_proxy`] | between the operator and the API server: counts writes and strikes at one |
 //! | [`user`] | who the API server is asked as |
 //! | [`wait`] | ask again until it is so |
@@ -29,6 +30,7 @@ pub mod port;
 pub mod process;
 pub mod program;
 pub mod prometheus;
+pub mod stage;
 #[cfg(test)]
 mod testing;
 pub mod toolchain;
@@ -42,5 +44,6 @@ pub use fault_proxy::FaultProxy;
 pub use operator::{Operator, OperatorOptions};
 pub use process::Output;
 pub use prometheus::Prometheus;
+pub use stage::Stage;
 pub use user::User;
 pub use wait::eventually;
