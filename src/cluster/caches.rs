@@ -13,6 +13,7 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use kube::runtime::reflector::{ObjectRef, Store};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 pub use feed::Feed;
 
@@ -34,13 +35,19 @@ pub struct Caches {
     facts: Store<Secret>,
     deployments: Store<DynamicObject>,
     deployment_type: kube::api::ApiResource,
+    is_filled: OnceCell<()>,
     /// Facts that were written by this process and that the watch may not have brought back yet.
     written: Mutex<BTreeMap<String, Secret>>,
 }
 
 impl Caches {
-    /// Resolves when every cache has been filled once.
+    /// Resolves when every cache has been filled once, for any number of waiters.
     pub async fn filled(&self) {
+        // A store wakes only the one that asked it last, so only one may ask.
+        self.is_filled.get_or_init(|| self.fill()).await;
+    }
+
+    async fn fill(&self) {
         let (permits, approvals, templates) = (
             self.permits.wait_until_ready(),
             self.approvals.wait_until_ready(),
@@ -268,4 +275,45 @@ fn plain(object: &DynamicObject) -> Option<Value> {
     map.insert("apiVersion".into(), "apps/v1".into());
     map.insert("kind".into(), "Deployment".into());
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Request, Response};
+    use futures::StreamExt as _;
+    use futures::stream::FuturesUnordered;
+    use kube::Client;
+    use kube::client::Body;
+
+    use super::*;
+
+    /// A cluster with nothing in it.
+    fn empty_cluster() -> Client {
+        let answer = |_: Request<Body>| async {
+            let list = serde_json::json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []});
+            Ok::<_, std::convert::Infallible>(Response::new(Body::from(
+                list.to_string().into_bytes(),
+            )))
+        };
+        Client::new(tower::service_fn(answer), "permit-system")
+    }
+
+    #[tokio::test]
+    async fn everyone_who_waits_for_the_caches_is_woken() {
+        let mut feed = Feed::new(&empty_cluster(), "permit-system");
+        // Each with a waker of its own, as tasks have.
+        let mut waiting: FuturesUnordered<_> = (0..3).map(|_| feed.caches.filled()).collect();
+        // Each has asked and waits before the first watch has brought anything.
+        assert!(futures::poll!(waiting.next()).is_pending());
+        let watching = futures::future::join_all(
+            std::mem::take(&mut feed.watches)
+                .into_iter()
+                .map(|(_, watch)| watch),
+        );
+        tokio::select! {
+            () = waiting.collect() => {}
+            _ = watching => panic!("a watch ended"),
+            () = tokio::time::sleep(std::time::Duration::from_secs(30)) => panic!("somebody still waits"),
+        }
+    }
 }

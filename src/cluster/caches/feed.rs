@@ -136,6 +136,7 @@ impl Feed {
             facts,
             deployments,
             deployment_type: apps,
+            is_filled: tokio::sync::OnceCell::new(),
             written: std::sync::Mutex::default(),
         };
         Self {
