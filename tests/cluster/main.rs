@@ -4,5 +4,6 @@
 //! Faults that would hit every test at once are in `tests/faults`.
 #![cfg(test)]
 
+mod health;
 mod lifecycle;
 mod site;

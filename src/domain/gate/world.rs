@@ -145,6 +145,42 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, in declared order.
+    pub const ALL: [Self; 10] = [
+        Self::Admitted,
+        Self::PermitRequired,
+        Self::PermitPending,
+        Self::PermitWindow,
+        Self::PermitScope,
+        Self::PermitSubject,
+        Self::PermitRevoked,
+        Self::PermitExpired,
+        Self::TargetBusy,
+        Self::GateUnavailable,
+    ];
+
+    /// What the code means, for the reference.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Admitted => "the change may be stored",
+            Self::PermitRequired => {
+                "no open permit names the workload; the message says how to request one"
+            }
+            Self::PermitPending => "the permit waits for people, or for the operator to issue it",
+            Self::PermitWindow => "its window has not opened; the message says when it does",
+            Self::PermitScope => {
+                "the change goes beyond the permit; the message names the first field or image"
+            }
+            Self::PermitSubject => "somebody else may make this change",
+            Self::PermitRevoked => "its power was ended; the same change stays out",
+            Self::PermitExpired => "its window has closed, or it is spent",
+            Self::TargetBusy => {
+                "another permitted change runs on the workload, or the guard holds it"
+            }
+            Self::GateUnavailable => "the gate could not decide; nothing was changed, try again",
+        }
+    }
+
     /// The code of a permit that has ended.
     pub(super) const fn of_end(phase: Phase) -> Self {
         match phase {
