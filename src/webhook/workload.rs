@@ -27,6 +27,9 @@ use crate::domain::template::governing;
 /// Of the permits that have ended, this many of the newest are looked at: one of them may be why a change is refused.
 const ENDED: usize = 16;
 
+/// Of the permits that are not armed, this many are read live for the story of a refusal.
+const CLOSEST: usize = 3;
+
 /// Judges one change to a workload.
 pub(super) async fn review(
     gate: &Gate,
@@ -79,19 +82,22 @@ async fn may_see_permit(gate: &Gate, request: &Request, name: Option<&str>) -> O
 async fn live_judgement(gate: &Gate, world: &mut GateWorld) -> Result<GateDecision, CallError> {
     let facts = world.facts.clone().unwrap_or_default();
     // What is not armed admits nothing, whatever people have said; what has ended can only deny.
-    let could = |c: &Candidate| !has_ended(c) && facts.armed.contains_key(&c.request.uid);
+    let could = |c: &Candidate| facts.armed.contains_key(&c.request.uid);
     refresh(gate, world, could).await?;
-    let decision = judge(world);
-    let Some(closest) = told(&decision).filter(|_| !decision.judged.admits) else {
-        return Ok(decision);
-    };
-    let closest = closest.to_owned();
-    let is_unread = |c: &Candidate| c.request.name == closest && !has_ended(c) && !could(c);
-    if !world.candidates.iter().any(is_unread) {
-        return Ok(decision);
+    let mut read = Vec::new();
+    loop {
+        let decision = judge(world);
+        let closest = told(&decision).filter(|_| !decision.judged.admits);
+        let Some(closest) = closest.filter(|_| read.len() < CLOSEST) else {
+            return Ok(decision);
+        };
+        if read.iter().any(|name| name == closest) {
+            return Ok(decision);
+        }
+        let is_unread = |c: &Candidate| c.request.name == closest && !could(c);
+        refresh(gate, world, is_unread).await?;
+        read.push(closest.to_owned());
     }
-    refresh(gate, world, is_unread).await?;
-    Ok(judge(world))
 }
 
 fn has_ended(candidate: &Candidate) -> bool {
@@ -105,7 +111,7 @@ async fn refresh(
     picks: impl Fn(&Candidate) -> bool,
 ) -> Result<(), CallError> {
     let reads = world.candidates.iter().map(|candidate| {
-        let is_picked = picks(candidate);
+        let is_picked = picks(candidate) && !has_ended(candidate);
         async move {
             if is_picked {
                 live::candidate(gate, candidate).await

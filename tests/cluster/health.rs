@@ -19,7 +19,10 @@ async fn a_ready_operator_says_so_and_shows_figures() -> Result<()> {
     told(async {
         for path in ["/healthz", "/livez", "/readyz"] {
             let (code, text) = fetched(path).await?;
-            ensure!(code == 200 && text.starts_with("ok"), "{path}: {code} {text}");
+            ensure!(
+                code == 200 && text.starts_with("ok"),
+                "{path}: {code} {text}"
+            );
         }
         let (_, verbose) = fetched("/readyz?verbose").await?;
         for part in ["[+]caches ok", "[+]certificate ok"] {
@@ -81,7 +84,10 @@ async fn a_denial_is_logged_under_the_decision_id_that_the_user_was_told() -> Re
             .find(|line| line.contains(&id))
             .context("the decision is not in the log")?;
         let line: Value = serde_json::from_str(line).context("the log is no JSON")?;
-        ensure!(line["verdict"] == "deny" && line["code"] == "PermitRequired", "{line}");
+        ensure!(
+            line["verdict"] == "deny" && line["code"] == "PermitRequired",
+            "{line}"
+        );
         Ok(())
     })
     .await

@@ -6,4 +6,5 @@
 
 mod health;
 mod lifecycle;
+mod owners;
 mod site;
