@@ -52,7 +52,11 @@ impl Process {
     pub(super) fn fill(&self, caches: &Arc<Caches>, watches: Vec<Watching>, filled: Part) {
         for watch in watches {
             self.spawn("watch", watch.run);
-            self.spawn_ready(self.readiness.part(watch.name), watch.filled, |f| *f);
+            let (part, mut filled) = (self.readiness.part(watch.name), watch.filled);
+            self.spawn("readiness", async move {
+                part.set(filled.wait_for(|is_filled| *is_filled).await.is_ok());
+                std::future::pending::<()>().await;
+            });
         }
         let caches = Arc::clone(caches);
         self.spawn("fill", async move {
@@ -74,9 +78,23 @@ impl Process {
         self.spawn("certificates", async move {
             certificates.keep(move || *leads.borrow(), &served_in).await;
         });
-        let ready = self.readiness.part("certificate");
-        self.spawn_ready(ready, served.clone(), Option::is_some);
+        self.tell_of_certificates(served.clone());
         served
+    }
+
+    /// Says that there is a certificate, and until when each one holds.
+    fn tell_of_certificates(&self, mut served: ServedCertificate) {
+        let ready = self.readiness.part("certificate");
+        let expiry = self.metrics.certificate_expiry.clone();
+        self.spawn("expiry", async move {
+            while served.changed().await.is_ok() {
+                if let Some(served) = served.borrow_and_update().as_ref() {
+                    expiry.set(served.current.leaf.not_after.as_duration().as_secs_f64());
+                    ready.set(true);
+                }
+            }
+            std::future::pending::<()>().await;
+        });
     }
 
     /// Takes in what the gate hands over.
@@ -105,20 +123,6 @@ impl Process {
         let serving = server::serve(listener, webhook::router(gate), served, stop);
         self.supervisor.spawn(Stage::Foundation, "gate", serving);
         Ok(())
-    }
-
-    /// A part that is ready from the first value that says so.
-    fn spawn_ready<T: Send + Sync + 'static>(
-        &self,
-        part: Part,
-        mut told: watch::Receiver<T>,
-        says_so: impl FnMut(&T) -> bool + Send + 'static,
-    ) {
-        self.spawn("readiness", async move {
-            let is_ready = told.wait_for(says_so).await.is_ok();
-            part.set(is_ready);
-            std::future::pending::<()>().await;
-        });
     }
 
     /// A task without an end of its own, ended with the foundation.

@@ -34,8 +34,8 @@ async fn a_known_owner_in_another_reference_is_denied() -> Result<()> {
         let stage = Stage::set(site().await?.plane, "reowned").await?;
         let live = stage.get("configmap/kube-root-ca.crt").await?;
         let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "kube-root-ca.crt", "uid": live["metadata"]["uid"]});
-        let owned = patch(&stage, &json!({"ownerReferences": [owner]})).await?;
-        ensure!(owned.0, "{}", owned.1);
+        let first = patch(&stage, &json!({"ownerReferences": [owner]})).await?;
+        ensure!(first.0, "{}", first.1);
         stage.enrol().await?;
         let same = patch(&stage, &json!({"ownerReferences": [owner]})).await?;
         ensure!(same.0, "{}", same.1);

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::due::Due;
 use super::shelf::{Read, Shelf, Touched};
-use super::watch::{Concerns, Watch};
+use super::watch::{Concerns, LIST_LIMIT, Watch};
 use super::{Caches, read};
 use crate::api::Permit;
 use crate::api::facts::{FACTS_LABEL, REVISION_LABEL};
@@ -156,6 +156,7 @@ impl Sources<'_> {
             name: "deployments",
             api: Api::all_with(self.client.clone(), &apps),
             config: Config::default(),
+            patience: LIST_LIMIT,
             shelf: Arc::clone(&self.caches.deployments),
             read: read::deployment,
             mirror: Box::new(|_| {}),
@@ -178,6 +179,7 @@ impl Sources<'_> {
             name,
             api: Api::all(self.client.clone()),
             config: Config::default(),
+            patience: LIST_LIMIT,
             shelf: Arc::clone(on),
             read,
             mirror: Box::new(|_: &Event<K>| {}),

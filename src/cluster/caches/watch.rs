@@ -23,7 +23,7 @@ use super::shelf::{Read, Shelf, Touched};
 use crate::api::Permit;
 
 /// How long one step of a list may take; kube itself would wait for ever.
-const LIST_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIST_LIMIT: Duration = Duration::from_secs(10);
 /// The first pause after a failure, and the longest: an API that was only just installed is there within a second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How often one watch may say that it fails.
@@ -40,6 +40,8 @@ pub(super) struct Watch<K, V> {
     pub(super) name: &'static str,
     pub(super) api: Api<K>,
     pub(super) config: watcher::Config,
+    /// How long one step of a list may take.
+    pub(super) patience: Duration,
     pub(super) shelf: Arc<Shelf<V>>,
     /// What is read of an object.
     pub(super) read: fn(&K) -> Read<V>,
@@ -74,7 +76,7 @@ where
         let mut is_listing = true;
         loop {
             let next = if is_listing {
-                match timeout(LIST_LIMIT, events.next()).await {
+                match timeout(self.patience, events.next()).await {
                     Ok(next) => next,
                     Err(_) => return "the list was not answered in time",
                 }
@@ -153,3 +155,6 @@ impl Trouble {
         pause.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 }
+
+#[cfg(test)]
+mod tests;
