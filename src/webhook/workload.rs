@@ -83,6 +83,7 @@ async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> 
             gate.default_mode,
         ),
         username: request.user_info.username.clone(),
+        has_credential: request.user_info.has_credential(),
         operator: gate.operator.clone(),
         is_scale,
         old: request.old_object.clone(),
