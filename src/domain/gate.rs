@@ -68,10 +68,9 @@ fn unasked(world: &GateWorld, trace: &mut Trace) -> Option<&'static str> {
         format!("{:?}, environment {}", world.mode, world.environment),
     );
     let exempt = exempt::exemption(world);
-    let (verdict, why) = exempt.map_or(
-        (Verdict::Skip, "none for this user and shape"),
-        |why| (Verdict::Pass, why),
-    );
+    let (verdict, why) = exempt.map_or((Verdict::Skip, "none for this user and shape"), |why| {
+        (Verdict::Pass, why)
+    });
     trace.push(Rule::Exemption, verdict, why);
     exempt
 }

@@ -51,7 +51,9 @@ pub(super) fn hold(walk: &Walk<'_>) -> Option<Hold> {
 
 /// Why the guard holds the change, if no person has ended that.
 pub(super) fn held(walk: &Walk<'_>) -> Option<String> {
-    hold(walk).filter(|hold| !hold.is_ended).map(|hold| hold.why)
+    hold(walk)
+        .filter(|hold| !hold.is_ended)
+        .map(|hold| hold.why)
 }
 
 /// The status to write.
@@ -344,9 +346,7 @@ pub(super) fn revisit(walk: &Walk<'_>, rest: &Aftermath) -> Option<Duration> {
         Phase::Issued => {
             let window = window(walk)?;
             let next = [window.opens, window.closes, window.settled()];
-            next.into_iter()
-                .find(|at| walk.world.now < *at)
-                .map(until)
+            next.into_iter().find(|at| walk.world.now < *at).map(until)
         }
         _ => {
             let template = walk.template?;

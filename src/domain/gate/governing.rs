@@ -9,9 +9,7 @@ use std::collections::BTreeSet;
 use super::{GateWorld, start};
 use crate::api::vocabulary::Operation;
 use crate::domain::change::Change;
-use crate::domain::template::{
-    Level, PRODUCTION, Template, governs_operations, governs_place,
-};
+use crate::domain::template::{Level, PRODUCTION, Template, governs_operations, governs_place};
 
 /// The operations that somebody has to grant. Whoever starts a spec that was never validated deploys it.
 pub(super) fn asked(world: &GateWorld, change: &Change) -> BTreeSet<Operation> {
