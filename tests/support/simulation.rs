@@ -100,7 +100,8 @@ impl Cluster {
             return does || moves;
         }
         self.world.recorded = decision.status.clone();
-        self.entered.extend(decision.transitions.iter().map(|t| t.to));
+        self.entered
+            .extend(decision.transitions.iter().map(|t| t.to));
         if until == Until::End {
             decision.after.iter().for_each(|e| self.perform(e));
         }
@@ -155,12 +156,21 @@ impl Cluster {
 
     fn roll_back(&mut self, target: &str) {
         if self.refuses_rollbacks {
-            *self.world.refused_rollbacks.entry(target.into()).or_default() += 1;
+            *self
+                .world
+                .refused_rollbacks
+                .entry(target.into())
+                .or_default() += 1;
             return;
         }
         let armed = self.world.armed.as_ref().unwrap();
         let template = armed.targets[target].object["spec"]["template"].clone();
-        let fact = self.world.targets.iter_mut().find(|t| t.key() == target).unwrap();
+        let fact = self
+            .world
+            .targets
+            .iter_mut()
+            .find(|t| t.key() == target)
+            .unwrap();
         let live = fact.live.as_mut().unwrap();
         let mut next = live.object.clone();
         next["spec"]["template"] = template;
@@ -168,9 +178,17 @@ impl Cluster {
         asked.username = OPERATOR.into();
         asked.old = Some(self.world.targets[0].live.as_ref().unwrap().object.clone());
         asked.new = Some(next.clone());
-        assert!(gate(&asked).judged.admits, "the gate admits the operator's own rollback");
+        assert!(
+            gate(&asked).judged.admits,
+            "the gate admits the operator's own rollback"
+        );
         self.rollbacks += 1;
-        let fact = self.world.targets.iter_mut().find(|t| t.key() == target).unwrap();
+        let fact = self
+            .world
+            .targets
+            .iter_mut()
+            .find(|t| t.key() == target)
+            .unwrap();
         let live = fact.live.as_mut().unwrap();
         live.object = next;
         live.rollout = Rollout::Progressing("on its way".into());
@@ -178,7 +196,12 @@ impl Cluster {
 
     /// What progresses gets there.
     pub(crate) fn progress(&mut self) {
-        for live in self.world.targets.iter_mut().filter_map(|t| t.live.as_mut()) {
+        for live in self
+            .world
+            .targets
+            .iter_mut()
+            .filter_map(|t| t.live.as_mut())
+        {
             if matches!(live.rollout, Rollout::Progressing(_)) {
                 live.rollout = Rollout::Complete;
             }
@@ -194,7 +217,10 @@ impl Cluster {
     pub(crate) fn write(&mut self, username: &str, object: &Value) -> Code {
         let mut asked: GateWorld = gate_of(&self.world);
         asked.username = username.into();
-        asked.old = self.world.targets[0].live.as_ref().map(|l| l.object.clone());
+        asked.old = self.world.targets[0]
+            .live
+            .as_ref()
+            .map(|l| l.object.clone());
         asked.new = Some(object.clone());
         if let Some(facts) = asked.facts.as_mut() {
             facts.baselines.clone_from(&self.baselines);
