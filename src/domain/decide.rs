@@ -182,9 +182,12 @@ impl<'a> Walk<'a> {
         );
         match &self.armed {
             None if claims_issuance => Phase::Requested,
-            // Issued as it is, and written back to before: what is live says whether it runs.
+            // Issued as it is, and interrupted or written back: what is live says whether it runs.
             Some(armed)
-                if armed.digest == self.digest && !claims_issuance && !recorded.is_terminal() =>
+                if armed.digest == self.digest
+                    && self.tally.met
+                    && !claims_issuance
+                    && !recorded.is_terminal() =>
             {
                 Phase::Approved
             }

@@ -131,6 +131,9 @@ fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
             started_time: now(),
             ..execution.unwrap_or_default()
         });
+    } else if walk.transitions.iter().any(|t| t.from.is_running()) {
+        // That it ran is remembered even where somebody erased when.
+        execution = Some(execution.unwrap_or_default());
     }
     let mut execution = execution?;
     if entered(walk, Phase::Validating) && execution.rolled_out_time.is_none() {

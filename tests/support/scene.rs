@@ -159,7 +159,7 @@ pub(crate) fn check(verdict: Health, due: Due) -> CheckFact {
 }
 
 /// A permit in the making.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scene {
     pub(crate) template: Template,
     pub(crate) world: World,
