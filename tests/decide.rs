@@ -714,12 +714,16 @@ fn what_moves_the_target_before_the_start_is_the_new_state_to_return_to() {
 
 #[test]
 fn a_request_edited_after_its_issuance_is_revoked() {
-    for scene in [permit().issued(), permit().validating()] {
+    let cases = [
+        (permit().issued(), RevocationReason::ApproverRequest),
+        (permit().validating(), RevocationReason::ScopeExpansion),
+    ];
+    for (scene, reason) in cases {
         let scene = scene
             .automatic()
             .with(|w| w.armed.as_mut().unwrap().digest = "sha256:other".into());
-        let decision = steps(&scene, Event::Revoked, Phase::Revoked, "ScopeExpansion");
-        assert_eq!(revokes(&decision), Some(RevocationReason::ScopeExpansion));
+        let decision = steps(&scene, Event::Revoked, Phase::Revoked, reason.as_str());
+        assert_eq!(revokes(&decision), Some(reason));
     }
 }
 

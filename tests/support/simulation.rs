@@ -72,10 +72,10 @@ impl Cluster {
     /// Rounds until nothing is left to do.
     pub(crate) fn settle(&mut self) -> &mut Self {
         for _ in 0..30 {
-            if !self.round(Until::End) {
+            let done = self.round(Until::End);
+            if !self.progress() && !done {
                 return self;
             }
-            self.progress();
         }
         panic!("it never settles: {:?}", decide(&self.world));
     }
@@ -194,18 +194,17 @@ impl Cluster {
         live.rollout = Rollout::Progressing("on its way".into());
     }
 
-    /// What progresses gets there.
-    pub(crate) fn progress(&mut self) {
-        for live in self
-            .world
-            .targets
-            .iter_mut()
-            .filter_map(|t| t.live.as_mut())
-        {
+    /// What progresses gets there; whether anything did.
+    pub(crate) fn progress(&mut self) -> bool {
+        let workloads = self.world.targets.iter_mut();
+        let mut moved = false;
+        for live in workloads.filter_map(|t| t.live.as_mut()) {
             if matches!(live.rollout, Rollout::Progressing(_)) {
                 live.rollout = Rollout::Complete;
+                moved = true;
             }
         }
+        moved
     }
 
     pub(crate) fn after(&mut self, time: Duration) -> &mut Self {

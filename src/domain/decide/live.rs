@@ -44,7 +44,13 @@ impl<'a> Walk<'a> {
         let message = "the request was edited after its issuance".to_owned();
         self.trace
             .push(Rule::Digest, Verdict::Fail, message.clone());
-        Some(self.revoke(RevocationReason::ScopeExpansion, message))
+        // The guard's reasons are for what runs; that it ran is told by them.
+        let reason = if self.phase.is_running() {
+            RevocationReason::ScopeExpansion
+        } else {
+            RevocationReason::ApproverRequest
+        };
+        Some(self.revoke(reason, message))
     }
 
     fn no_longer_counts(&mut self, template: &'a Template) -> Option<Happening> {
