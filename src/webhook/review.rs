@@ -16,6 +16,8 @@ const FIRST_LINE: usize = 160;
 const WHOLE: usize = 1000;
 /// What stands where lines were left out.
 const MORE: &str = "\n  ...";
+/// The extra under which the API server tells the credential of whoever writes.
+const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
 /// What the API server sends.
 #[derive(Debug, Deserialize)]
@@ -63,6 +65,16 @@ pub(super) struct User {
     pub(super) uid: Option<String>,
     #[serde(default)]
     pub(super) groups: Vec<String>,
+    #[serde(default)]
+    extra: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    /// Whether the API server knows the credential that they came with; of someone impersonated it knows none.
+    pub(super) fn has_credential(&self) -> bool {
+        let ids = self.extra.get(CREDENTIAL_ID);
+        ids.is_some_and(|ids| ids.iter().any(|id| !id.is_empty()))
+    }
 }
 
 impl Request {

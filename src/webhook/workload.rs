@@ -144,6 +144,7 @@ async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> 
         decision_id: decision_id(),
         mode: gate.mode(&namespace),
         username: request.user_info.username.clone(),
+        has_credential: request.user_info.has_credential(),
         operator: gate.operator.clone(),
         is_scale,
         old: request.old_object.clone(),
