@@ -183,3 +183,59 @@ fn probe(run: &Run) -> anyhow::Result<Arc<dyn Probe>> {
         None => Arc::new(Fixed::unconfigured()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Request, Response};
+    use futures::future::join_all;
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::caches::Feed;
+
+    /// A cluster with one permit.
+    fn cluster() -> Client {
+        let answer = |request: Request<Body>| async move {
+            if request
+                .uri()
+                .query()
+                .is_some_and(|q| q.contains("watch=true"))
+            {
+                return std::future::pending().await;
+            }
+            let permit = json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": {"template": "t", "purpose": "p", "targets": []}});
+            let items = if request.uri().path().ends_with("/permits") {
+                vec![permit]
+            } else {
+                Vec::new()
+            };
+            let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items});
+            let body = Body::from(list.to_string().into_bytes());
+            Ok::<_, std::convert::Infallible>(Response::new(body))
+        };
+        Client::new(tower::service_fn(answer), "permit-system")
+    }
+
+    #[tokio::test]
+    async fn who_begins_to_lead_looks_at_every_permit_once_and_then_at_what_changes() {
+        let Feed {
+            caches,
+            watches,
+            due,
+        } = Feed::new(&cluster(), "permit-system");
+        let running = join_all(watches.into_iter().map(|watch| watch.run));
+        let looked = async {
+            caches.filled().await;
+            let (listener, dues) = due.listen();
+            let mut named = Box::pin(every_permit_and(&caches, dues));
+            let first = named.next().await;
+            let _ = listener.send(ObjectRef::new("b").within("shop")).await;
+            [first, named.next().await].map(|permit| permit.map(|p| p.name))
+        };
+        tokio::select! {
+            _ = running => panic!("a watch ended"),
+            names = looked => assert_eq!(names, [Some("a".to_owned()), Some("b".to_owned())]),
+        }
+    }
+}

@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::Gate;
 use super::review::{Answer, Request};
 use super::whole::whole;
-use crate::api::PermitTemplate;
 use crate::api::permit::Identity;
+use crate::api::{GROUP, PermitTemplate};
 use crate::domain::parse;
 
 /// The controller of namespaces, which deletes what is in one that goes.
@@ -28,11 +28,12 @@ type Verdict = Result<(), String>;
 
 /// Judges a write to one of our kinds.
 pub(super) async fn review(gate: &Gate, request: &Request) -> Answer {
-    let verdict = match request.resource.resource.as_str() {
-        "permits" => permit::review(gate, request).await,
-        "approvals" => approval::review(gate, request).await,
-        "permittemplates" => template(request),
-        other => Err(format!(
+    let resource = &request.resource;
+    let verdict = match (resource.group.as_str(), resource.resource.as_str()) {
+        (GROUP, "permits") => permit::review(gate, request).await,
+        (GROUP, "approvals") => approval::review(gate, request).await,
+        (GROUP, "permittemplates") => template(request),
+        (_, other) => Err(format!(
             "GateUnavailable: `{other}` is no kind that this gate judges"
         )),
     };

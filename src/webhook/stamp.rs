@@ -6,18 +6,26 @@ use serde_json::{Value, json};
 use ulid::Ulid;
 
 use super::review::{Answer, Request};
+use crate::api::GROUP;
 
 /// Answers a review of a Permit or an Approval with the stamps it needs.
 pub(super) fn stamp(request: &Request, fresh: Ulid) -> Answer {
-    let Some(object) = &request.object else {
-        return Answer::admit();
-    };
-    let patch = match (request.resource.resource.as_str(), &request.old_object) {
-        ("permits", None) => create_permit(request, object, fresh),
-        ("permits", Some(old)) => restore(object, old, &["requestedBy", "requestId"]),
-        ("approvals", None) => create_approval(request, object),
-        ("approvals", Some(old)) => restore(object, old, &["submittedBy"]),
-        _ => Vec::new(),
+    let resource = (
+        request.resource.group.as_str(),
+        request.resource.resource.as_str(),
+    );
+    let objects = (&request.object, &request.old_object);
+    // Told by the operation: an update that comes without its old object must not make the sender its requester.
+    let patch = match (resource, request.operation.as_str(), objects) {
+        ((GROUP, "permits"), "CREATE", (Some(object), _)) => create_permit(request, object, fresh),
+        ((GROUP, "permits"), "UPDATE", (Some(object), Some(old))) => {
+            restore(object, old, &["requestedBy", "requestId"])
+        }
+        ((GROUP, "approvals"), "CREATE", (Some(object), _)) => create_approval(request, object),
+        ((GROUP, "approvals"), "UPDATE", (Some(object), Some(old))) => {
+            restore(object, old, &["submittedBy"])
+        }
+        _ => return Answer::deny("GateUnavailable: this is no write that is stamped"),
     };
     let mut answer = Answer::admit();
     if !patch.is_empty() {

@@ -224,9 +224,23 @@ async fn an_object_that_is_missing_is_refused() {
     site.ask("/own", write("CONNECT", permit(), Value::Null))
         .await
         .is_denied("GateUnavailable");
-    let mut unknown = create(permit());
-    unknown["resource"]["resource"] = json!("levers");
-    site.ask("/own", unknown).await.is_denied("GateUnavailable");
+    for (key, value) in [("resource", "levers"), ("group", "permits.example")] {
+        let mut unknown = create(permit());
+        unknown["resource"][key] = json!(value);
+        for door in ["/own", "/stamp"] {
+            let answer = site.ask(door, unknown.clone()).await;
+            answer.is_denied("GateUnavailable");
+        }
+    }
+    // Without its old object an update cannot be told from a creation by whoever sends it.
+    for update in [
+        write("UPDATE", permit(), Value::Null),
+        write("UPDATE", Value::Null, permit()),
+    ] {
+        site.ask("/stamp", update)
+            .await
+            .is_denied("GateUnavailable");
+    }
 }
 
 #[tokio::test]

@@ -3,12 +3,15 @@
 //! Follows the events of a watch in their order; a new list drops what is gone and keeps what is unchanged. Does not know
 //! what the values mean.
 
-use std::collections::{BTreeSet, HashMap};
+mod content;
+
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt as _};
 use tokio::sync::watch;
+
+use content::{Content, Kept};
 
 /// What is read of one object. Without a value it cannot be used and is not kept.
 pub(super) struct Read<V> {
@@ -32,28 +35,6 @@ pub(super) struct Shelf<V> {
     /// A list that is not complete yet.
     incoming: Mutex<Content<V>>,
     filled: watch::Sender<bool>,
-}
-
-#[derive(Clone)]
-struct Kept<V> {
-    version: Option<String>,
-    keys: Vec<String>,
-    value: V,
-}
-
-/// By namespace, then by name; by namespace, then by key, to names.
-struct Content<V> {
-    objects: HashMap<String, HashMap<String, Kept<V>>>,
-    names: HashMap<String, HashMap<String, BTreeSet<String>>>,
-}
-
-impl<V> Default for Content<V> {
-    fn default() -> Self {
-        Self {
-            objects: HashMap::new(),
-            names: HashMap::new(),
-        }
-    }
 }
 
 impl<V> Default for Shelf<V> {
@@ -182,85 +163,25 @@ impl<V: Clone> Shelf<V> {
     /// The values that are looked up by a key, ordered by name.
     pub(super) fn of(&self, namespace: &str, key: &str) -> Vec<V> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let names = current.names.get(namespace).and_then(|keys| keys.get(key));
         let kept = |name: &String| current.get(namespace, name).map(|k| k.value.clone());
-        names.into_iter().flatten().filter_map(kept).collect()
+        current.names(namespace, key).filter_map(kept).collect()
     }
 
     /// The names that are looked up by a key, in order.
     pub(super) fn names(&self, namespace: &str, key: &str) -> Vec<String> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let names = current.names.get(namespace).and_then(|keys| keys.get(key));
-        names.into_iter().flatten().cloned().collect()
+        current.names(namespace, key).cloned().collect()
     }
 
     /// Every value of a namespace, with its name, ordered by name.
     pub(super) fn all_in(&self, namespace: &str) -> Vec<(String, V)> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let objects = current.objects.get(namespace).into_iter().flatten();
-        let mut all: Vec<_> = objects
+        let mut all: Vec<_> = current
+            .of(namespace)
             .map(|(name, kept)| (name.clone(), kept.value.clone()))
             .collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
-    }
-}
-
-impl<V> Content<V> {
-    fn get(&self, namespace: &str, name: &str) -> Option<&Kept<V>> {
-        self.objects.get(namespace)?.get(name)
-    }
-
-    fn insert(&mut self, namespace: &str, name: &str, kept: Kept<V>) {
-        self.remove(namespace, name);
-        for key in &kept.keys {
-            let keys = self.names.entry(namespace.to_owned()).or_default();
-            keys.entry(key.clone()).or_default().insert(name.to_owned());
-        }
-        let objects = self.objects.entry(namespace.to_owned()).or_default();
-        objects.insert(name.to_owned(), kept);
-    }
-
-    fn remove(&mut self, namespace: &str, name: &str) -> Option<Kept<V>> {
-        let objects = self.objects.get_mut(namespace)?;
-        let kept = objects.remove(name)?;
-        if objects.is_empty() {
-            self.objects.remove(namespace);
-        }
-        if let Some(keys) = self.names.get_mut(namespace) {
-            for key in &kept.keys {
-                if let Some(names) = keys.get_mut(key) {
-                    names.remove(name);
-                    if names.is_empty() {
-                        keys.remove(key);
-                    }
-                }
-            }
-            if keys.is_empty() {
-                self.names.remove(namespace);
-            }
-        }
-        Some(kept)
-    }
-
-    /// Objects that the other content has not, or has in another version.
-    fn that_differ_from(&self, other: &Self) -> Vec<Touched> {
-        let mut found = Vec::new();
-        for (namespace, objects) in &self.objects {
-            for (name, kept) in objects {
-                let same = other
-                    .get(namespace, name)
-                    .is_some_and(|o| o.version.is_some() && o.version == kept.version);
-                if !same {
-                    found.push(Touched {
-                        namespace: namespace.clone(),
-                        name: name.clone(),
-                        keys: kept.keys.clone(),
-                    });
-                }
-            }
-        }
-        found
     }
 }
 
