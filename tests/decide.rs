@@ -1078,11 +1078,9 @@ fn a_change_stored_at_the_moment_of_its_revocation_is_rolled_back() {
 
 #[test]
 fn what_another_one_did_before_the_start_is_not_undone() {
-    let decision = of(&revoked(permit().issued().live(set(
-        old(),
-        "/spec/minReadySeconds",
-        5,
-    ))));
+    let decision = of(&revoked(
+        permit().issued().live(deployment("shop/checkout:9")),
+    ));
     assert_eq!(
         (settles(&decision), rolls_back(&decision)),
         (Some(Outcome::Unused), false)
