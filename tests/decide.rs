@@ -131,7 +131,7 @@ fn every_mistake_of_a_request_is_told_and_refuses_it() {
         w.mistakes = vec![
             FieldError::new("spec.a", "one"),
             FieldError::new("spec.b", "two"),
-        ]
+        ];
     });
     let decision = steps(&scene, Event::Refused, Phase::Rejected, "InvalidSpec");
     assert!(
@@ -419,7 +419,7 @@ fn an_edit_voids_the_approvals_of_what_was_there() {
 #[test]
 fn a_review_ends_with_its_window() {
     check(
-        &reviewed().after(DAY - Duration::from_secs(1)),
+        &reviewed().after(just_before(DAY)),
         Phase::InReview,
         "AwaitingApproval",
     );
@@ -739,7 +739,7 @@ fn a_covered_change_that_is_stored_starts_the_execution() {
         w.admitted = Some(Admitted {
             username: "ana".into(),
             decision_id: "d-9".into(),
-        })
+        });
     });
     let decision = check(&scene, Phase::Executing, "RollingOut");
     let execution = decision.status.execution.unwrap();
@@ -786,7 +786,7 @@ fn a_rollout_that_takes_too_long_is_revoked_and_rolled_back() {
         .executing()
         .rolling(Rollout::Progressing("1 of 2".into()));
     check(
-        &scene.clone().after(HOUR - Duration::from_secs(1)),
+        &scene.clone().after(just_before(HOUR)),
         Phase::Executing,
         "RollingOut",
     );
@@ -917,7 +917,7 @@ fn a_held_change_is_not_closed_until_a_person_resumes() {
     );
     check(
         &scene.clone().voted("bob", |b| {
-            (b.decision, b.rights.role) = (Said::Resume, None)
+            (b.decision, b.rights.role) = (Said::Resume, None);
         }),
         Phase::Validating,
         "Held",
@@ -951,9 +951,7 @@ fn a_resume_makes_the_guard_forget_what_it_saw() {
 #[test]
 fn the_soak_passes_when_it_is_long_enough() {
     check(
-        &permit()
-            .validating()
-            .after(5 * MINUTE - Duration::from_secs(1)),
+        &permit().validating().after(just_before(5 * MINUTE)),
         Phase::Validating,
         "Soaking",
     );
@@ -1080,11 +1078,9 @@ fn a_change_stored_at_the_moment_of_its_revocation_is_rolled_back() {
 
 #[test]
 fn what_another_one_did_before_the_start_is_not_undone() {
-    let decision = of(&revoked(permit().issued().live(set(
-        old(),
-        "/spec/minReadySeconds",
-        5,
-    ))));
+    let decision = of(&revoked(
+        permit().issued().live(deployment("shop/checkout:9")),
+    ));
     assert_eq!(
         (settles(&decision), rolls_back(&decision)),
         (Some(Outcome::Unused), false)
@@ -1180,13 +1176,8 @@ fn a_first_create_has_nothing_to_return_to() {
             .executing(),
     );
     let decision = of(&created.with(|w| {
-        drop(
-            w.armed
-                .as_mut()
-                .unwrap()
-                .targets
-                .insert(KEY.into(), Prior::default()),
-        )
+        let armed = w.armed.as_mut().unwrap();
+        armed.targets.insert(KEY.into(), Prior::default());
     }));
     assert_eq!(
         (settles(&decision), rolls_back(&decision)),
@@ -1268,11 +1259,11 @@ fn every_transition_is_reached_by_some_world_exhaustive() {
     let progressing = || Rollout::Progressing("on".into());
     let edited = |scene: Scene| {
         scene.voted("carol", |b| {
-            (b.decision, b.digest) = (Said::RequestChanges, Some("sha256:old".into()))
+            (b.decision, b.digest) = (Said::RequestChanges, Some("sha256:old".into()));
         })
     };
     let cancelled = |phase| permit().recorded(phase).said("ana", Said::Cancel);
-    let worlds = [
+    let worlds = vec![
         permit(),
         permit().with(|w| w.may_use = Some(false)),
         cancelled(Phase::Requested),
@@ -1323,6 +1314,6 @@ fn a_scale_that_is_permitted_is_seen_and_undone_in_its_template_only() {
         scales.world.request.spec.targets[0].operations,
         [Operation::Scale]
     );
-    let scaled = scales.live(set(old(), "/spec/replicas", Value::from(5)));
-    steps(&scaled, Event::RolledOut, Phase::Validating, "RolledOut");
+    let resized = scales.live(set(old(), "/spec/replicas", Value::from(5)));
+    steps(&resized, Event::RolledOut, Phase::Validating, "RolledOut");
 }

@@ -102,14 +102,14 @@ fn the_mode_does_not_change_the_verdict() {
 fn what_runs_nothing_else_is_no_change() {
     admits(&with(templates(vec![]), |w| w.new.clone_from(&w.old)));
     admits(&with(templates(vec![]), |w| {
-        w.new = Some(set(old(), "/metadata/labels/team", "a"))
+        w.new = Some(set(old(), "/metadata/labels/team", "a"));
     }));
 }
 
 #[test]
 fn the_baseline_is_always_admitted_and_nothing_near_it() {
     let back = with(templates(vec![]), |w| {
-        (w.old, w.new) = (Some(new()), Some(old()))
+        (w.old, w.new) = (Some(new()), Some(old()));
     });
     admits(&back);
     admits(&with(back.clone(), |w| w.old = None));
@@ -124,7 +124,7 @@ fn the_baseline_is_always_admitted_and_nothing_near_it() {
 #[test]
 fn the_baseline_with_other_replicas_is_a_scale() {
     let world = with(templates(vec![]), |w| {
-        w.new = Some(set(old(), "/spec/replicas", 5))
+        w.new = Some(set(old(), "/spec/replicas", 5));
     });
     denies(&world, Code::PermitRequired, "");
 }
@@ -259,7 +259,7 @@ fn the_operator_pauses_what_is_on_record_and_changes_nothing_else() {
 #[test]
 fn the_operator_does_not_leave_pause_by_itself() {
     let world = with(operator_writes(new()), |w| {
-        w.old = Some(set(new(), "/spec/paused", true))
+        w.old = Some(set(new(), "/spec/paused", true));
     });
     denies(&world, Code::PermitSubject, "");
 }
@@ -273,14 +273,14 @@ fn t27_whoever_impersonates_the_operator_is_not_exempt() {
     );
     denies(
         &with(operator_writes(old()), |w| {
-            w.username = "system:serviceaccount:permit-system:evil".into()
+            w.username = "system:serviceaccount:permit-system:evil".into();
         }),
         Code::PermitSubject,
         "",
     );
     denies(
         &with(operator_writes(old()), |w| {
-            (w.username, w.operator) = (String::new(), String::new())
+            (w.username, w.operator) = (String::new(), String::new());
         }),
         Code::PermitSubject,
         "",
@@ -290,7 +290,7 @@ fn t27_whoever_impersonates_the_operator_is_not_exempt() {
 #[test]
 fn t49_a_permit_at_rest_leaves_the_operator_nothing_to_restore() {
     let settled = with(operator_writes(old()), |w| {
-        w.facts.as_mut().unwrap().armed.clear()
+        w.facts.as_mut().unwrap().armed.clear();
     });
     denies(&settled, Code::PermitPending, "");
 }
@@ -315,7 +315,7 @@ fn an_automatic_template_of_another_place_grants_nothing() {
     staging.applies_to.environments = vec!["staging".into()];
     denies(&templates(vec![staging.clone()]), Code::PermitRequired, "");
     admits(&with(templates(vec![staging]), |w| {
-        w.environment = "staging".into()
+        w.environment = "staging".into();
     }));
 }
 
@@ -342,7 +342,7 @@ fn a_change_does_not_get_below_a_template_by_doing_one_thing_more() {
     ];
     denies(&templates(both.clone()), Code::PermitRequired, "");
     let more = with(templates(both), |w| {
-        w.new = Some(set(new(), "/spec/replicas", 3))
+        w.new = Some(set(new(), "/spec/replicas", 3));
     });
     denies(&more, Code::PermitRequired, "");
 }
@@ -359,7 +359,7 @@ fn an_emergency_template_neither_grants_nor_takes_part_in_the_comparison() {
 #[test]
 fn a_permit_under_a_lower_template_than_governs_is_outside() {
     let world = with(permit().level(1).issued().gate(), |w| {
-        w.templates.push(template("high", 2))
+        w.templates.push(template("high", 2));
     });
     denies(
         &world,
@@ -372,7 +372,7 @@ fn a_permit_under_a_lower_template_than_governs_is_outside() {
 fn a_permit_under_a_template_of_the_same_or_a_higher_level_is_fine() {
     for level in [0, 1, 2] {
         admits(&with(permit().issued().gate(), |w| {
-            w.templates.push(template("other", level))
+            w.templates.push(template("other", level));
         }));
     }
 }
@@ -383,7 +383,7 @@ fn a_higher_template_of_another_place_or_operation_does_not_govern() {
     elsewhere.applies_to.namespaces = vec!["bank".into()];
     let scales = for_operations("scales", 2, &[Operation::Scale]);
     admits(&with(permit().level(1).issued().gate(), |w| {
-        w.templates.extend([elsewhere, scales])
+        w.templates.extend([elsewhere, scales]);
     }));
 }
 
@@ -403,11 +403,11 @@ fn what_is_automatic_by_itself_is_so_beside_a_permitted_change() {
     let deploys =
         deploys.wants(&json!({"images": {"app": "shop/checkout:2"}, "operations": ["Scale"]}));
     let world = with(deploys.issued().gate(), |w| {
-        w.new = Some(set(new(), "/spec/replicas", 3))
+        w.new = Some(set(new(), "/spec/replicas", 3));
     });
     denies(&world, Code::PermitScope, "does not apply to Scale");
     admits(&with(world, |w| {
-        w.templates.push(automatic("scales", &[Operation::Scale]))
+        w.templates.push(automatic("scales", &[Operation::Scale]));
     }));
 }
 
@@ -415,7 +415,7 @@ fn what_is_automatic_by_itself_is_so_beside_a_permitted_change() {
 fn an_emergency_is_blocked_by_no_level() {
     for level in [2, 3, 4] {
         admits(&with(permit().emergency().issued().gate(), |w| {
-            w.templates.push(template("high", level))
+            w.templates.push(template("high", level));
         }));
     }
     let elsewhere = permit()
@@ -468,10 +468,10 @@ fn t01_the_last_replica_in_production_needs_a_permit() {
     denies(&scales(2, 0, old()), Code::PermitRequired, "");
     denies(&resizes(2, 0, old()), Code::PermitRequired, "");
     admits(&with(scales(2, 0, old()), |w| {
-        w.environment = "staging".into()
+        w.environment = "staging".into();
     }));
     admits(&with(resizes(2, 0, old()), |w| {
-        w.environment = "staging".into()
+        w.environment = "staging".into();
     }));
 }
 
@@ -503,7 +503,7 @@ fn t01_what_is_no_baseline_is_not_woken_by_a_template_for_scaling_either_way() {
 #[test]
 fn t01_who_may_deploy_without_a_person_may_wake_too() {
     admits(&with(scales(0, 2, new()), |w| {
-        w.templates.push(automatic("deploys", &[Operation::Deploy]))
+        w.templates.push(automatic("deploys", &[Operation::Deploy]));
     }));
 }
 
@@ -542,7 +542,7 @@ fn t01_a_permit_wakes_what_it_permits_from_the_baseline() {
     let wants = json!({"images": {"app": "shop/checkout:2"}, "operations": ["Scale"]});
     let zero = |o: Value| set(o, "/spec/replicas", 0);
     let world = with(permit().wants(&wants).issued().gate(), |w| {
-        w.old = Some(zero(old()))
+        w.old = Some(zero(old()));
     });
     admits(&world);
     let sleeping = set(
@@ -643,7 +643,7 @@ fn without_a_permit_the_change_is_denied_with_the_command_that_asks_for_one() {
 fn a_permit_without_its_template_on_record_waits() {
     denies(
         &with(permit().issued().gate(), |w| {
-            w.candidates[0].template = None
+            w.candidates[0].template = None;
         }),
         Code::PermitPending,
         "template",
@@ -847,7 +847,7 @@ fn a_rejection_of_an_earlier_digest_does_not_end_it() {
         &permit()
             .issued()
             .voted("carol", |b| {
-                (b.decision, b.digest) = (Decision::Reject, Some("sha256:old".into()))
+                (b.decision, b.digest) = (Decision::Reject, Some("sha256:old".into()));
             })
             .gate(),
     );
@@ -922,7 +922,7 @@ fn the_requester_must_be_allowed_to_use_the_template_now() {
 fn the_window_opens_and_closes_to_the_second() {
     let at = |seconds: i64| Timestamp::from_second(start().as_second() + seconds).unwrap();
     let scene = permit().with(|w| {
-        (w.request.earliest_start, w.request.latest_start) = (Some(at(60)), Some(at(120)))
+        (w.request.earliest_start, w.request.latest_start) = (Some(at(60)), Some(at(120)));
     });
     let now = |seconds| with(scene.clone().issued().gate(), |w| w.now = at(seconds));
     denies(&now(59), Code::PermitWindow, "opens 2027-01-15T08:01:00Z");
@@ -947,7 +947,7 @@ fn only_the_executors_make_the_change() {
     admits(&with(flux.issued().gate(), |w| w.username = "flux".into()));
     denies(
         &with(permit().requested_by("").issued().gate(), |w| {
-            w.username = String::new()
+            w.username = String::new();
         }),
         Code::PermitSubject,
         "",
@@ -990,7 +990,7 @@ fn a_change_starts_from_the_state_on_record() {
     let strange = set(old(), RESTARTED, "1");
     denies(
         &with(writes(set(new(), RESTARTED, "1")), |w| {
-            w.old = Some(strange)
+            w.old = Some(strange);
         }),
         Code::PermitPending,
         "being recorded",
@@ -1049,7 +1049,7 @@ fn a_first_create_is_covered_by_a_permit_that_names_every_image() {
 fn another_running_permit_keeps_the_target() {
     denies(
         &with(permit().issued().gate(), |w| {
-            w.candidates[0].busy_with = Some("other".into())
+            w.candidates[0].busy_with = Some("other".into());
         }),
         Code::TargetBusy,
         "another permitted change",
@@ -1147,7 +1147,7 @@ fn the_armed_facts_of_one_permit_serve_no_other() {
 fn a_message_is_bounded_and_its_first_line_stands_alone() {
     let long = "x".repeat(5000);
     let decision = gate(&with(permit().gate(), |w| {
-        w.candidates[0].request.name = long
+        w.candidates[0].request.name = long;
     }));
     assert!(
         decision.message.len() <= 1000 && decision.message.lines().next().unwrap().len() <= 160

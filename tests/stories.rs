@@ -160,7 +160,7 @@ fn nobody_makes_the_change_in_time() {
 fn a_change_of_the_last_second_is_still_watched() {
     let mut cluster = issued();
     assert_eq!(
-        cluster.after(2 * HOUR - SECOND).write("ana", &new()),
+        cluster.after(just_before(2 * HOUR)).write("ana", &new()),
         Code::Admitted
     );
     let stored = cluster.live().clone();

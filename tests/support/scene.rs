@@ -29,9 +29,14 @@ pub(crate) const KEY: &str = "Deployment/checkout";
 /// Stands for the digest of the request as it ends up.
 const CURRENT: &str = "current";
 
-pub(crate) const MINUTE: Duration = Duration::from_secs(60);
-pub(crate) const HOUR: Duration = Duration::from_secs(3600);
-pub(crate) const DAY: Duration = Duration::from_secs(86400);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const DAY: Duration = Duration::from_hours(24);
+
+/// One second less.
+pub(crate) fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(Duration::from_secs(1))
+}
 
 /// When the permit was made; everything is told from here.
 pub(crate) fn start() -> Timestamp {

@@ -18,10 +18,13 @@ pub struct Refusal {
 }
 
 /// What one question found; `None`: it does not concern this request.
-type Found = Result<Option<(Verdict, String)>, Refusal>;
+type Found = Result<Option<Fact>, Refusal>;
+type Fact = (Verdict, String);
+
+type Question = fn(&Case<'_>) -> Found;
 
 /// The questions in their order.
-const QUESTIONS: [(Rule, fn(&Case<'_>) -> Found); 6] = [
+const QUESTIONS: [(Rule, Question); 6] = [
     (Rule::Level, level),
     (Rule::Template, place),
     (Rule::Environment, environment),
@@ -49,8 +52,8 @@ fn refuse(reason: &'static str, message: String) -> Found {
     Err(Refusal { reason, message })
 }
 
-fn pass(fact: impl Into<String>) -> Found {
-    Ok(Some((Verdict::Pass, fact.into())))
+fn pass(fact: impl Into<String>) -> Fact {
+    (Verdict::Pass, fact.into())
 }
 
 fn level(case: &Case<'_>) -> Found {
@@ -62,7 +65,7 @@ fn level(case: &Case<'_>) -> Found {
         );
         return refuse("SignatureUnsupported", message);
     }
-    pass(format!("level {}", template.level))
+    Ok(Some(pass(format!("level {}", template.level))))
 }
 
 fn place(case: &Case<'_>) -> Found {
@@ -74,7 +77,8 @@ fn place(case: &Case<'_>) -> Found {
         );
         return refuse("TemplateNotApplicable", message);
     }
-    pass(format!("{} at {}", template.name, short(&template.digest)))
+    let revision = short(&template.digest);
+    Ok(Some(pass(format!("{} at {revision}", template.name))))
 }
 
 fn environment(case: &Case<'_>) -> Found {
@@ -86,7 +90,7 @@ fn environment(case: &Case<'_>) -> Found {
         );
         return refuse("EnvironmentMismatch", message);
     }
-    pass(case.environment)
+    Ok(Some(pass(case.environment)))
 }
 
 fn requester(case: &Case<'_>) -> Found {
@@ -95,7 +99,7 @@ fn requester(case: &Case<'_>) -> Found {
         let message = "a service account delivered this permit and no person signed the request";
         return refuse("RequesterUnproved", message.into());
     }
-    pass(username.clone())
+    Ok(Some(pass(username.clone())))
 }
 
 fn incident(case: &Case<'_>) -> Found {
@@ -110,7 +114,7 @@ fn incident(case: &Case<'_>) -> Found {
 fn may_use(case: &Case<'_>) -> Found {
     let username = &case.request.requester.username;
     match case.may_use {
-        Some(true) => pass(format!("{username} may use it")),
+        Some(true) => Ok(Some(pass(format!("{username} may use it")))),
         Some(false) => refuse(
             "TemplateNotPermitted",
             format!(
