@@ -82,11 +82,7 @@ pub(super) fn report(error: &anyhow::Error) -> Report {
     if let Some(status) = error.chain().find_map(api_status) {
         return of_status(status);
     }
-    let message = error
-        .chain()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ");
+    let message = told(error);
     let next = error.chain().any(<dyn std::error::Error>::is::<kube::Error>).then(|| {
         "see that the API server answers: kubectl cluster-info (--context and --kubeconfig choose another)".to_owned()
     });
@@ -95,6 +91,18 @@ pub(super) fn report(error: &anyhow::Error) -> Report {
         message,
         next,
     }
+}
+
+/// The whole chain; a cause that its effect has told already is not told twice.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told.as_str() {
+            "" => cause,
+            before if before.contains(&cause) => told,
+            _ => format!("{told}: {cause}"),
+        }
+    })
 }
 
 fn api_status<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e kube::core::Status> {
@@ -174,5 +182,7 @@ mod tests {
     fn another_error_tells_its_whole_chain() {
         let error = anyhow::anyhow!("no such file").context("read `a.yaml`");
         assert_eq!(report(&error).message, "read `a.yaml`: no such file");
+        let twice = anyhow::anyhow!("no such file").context("read `a.yaml`: no such file");
+        assert_eq!(report(&twice).message, "read `a.yaml`: no such file");
     }
 }

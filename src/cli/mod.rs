@@ -9,9 +9,12 @@ mod args;
 mod audit;
 mod ballot;
 mod branches;
+mod candidates;
 mod check;
+mod complete;
 mod completion;
 mod connect;
+mod consequence;
 mod decision;
 mod exit;
 mod explain;
@@ -76,6 +79,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     runtime.block_on(async {
         match cli.command {
             Command::Completion(args) => completion::run(&args),
+            Command::Complete(args) => complete::run(&args).await,
             Command::Audit(args) => audit::run(&args, look),
             Command::Version(args) => version::run(&args, &cli.connection).await,
             Command::Online(command) => {

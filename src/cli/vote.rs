@@ -12,6 +12,7 @@ use kube::{Api, ResourceExt as _};
 
 use super::ballot::{self, Ballot};
 use super::connect::{Cluster, FIELD_MANAGER};
+use super::consequence;
 use super::decision::{self, Before};
 use super::exit::{Exit, Refusal};
 use super::follow::Following;
@@ -34,25 +35,31 @@ enum Stored {
 /// Decides about a permit.
 pub(super) async fn run(mut ballot: Ballot, cluster: &Cluster) -> anyhow::Result<Exit> {
     let permit = read_permit(&ballot, cluster).await?;
-    if ballot.role.is_none() && ballot::needs_role(ballot.decision) {
-        ballot.role = Some(role_of(&permit.spec.template, cluster).await?);
-    }
     let username = cluster.whoami().await?;
-    let approvals = approvals_of(&ballot.name, cluster)
-        .await
-        .unwrap_or_default();
-    let stored = store(
-        &permit,
-        &ballot,
-        &Before {
-            username: &username,
-            approvals: &approvals,
-            taken: 0,
-        },
-        cluster,
-    )
-    .await?;
-    tell(&ballot, stored, cluster)
+    let approvals = approvals_of(&ballot.name, cluster).await;
+    let known = approvals.is_ok();
+    let approvals = approvals.unwrap_or_default();
+    let before = Before {
+        username: &username,
+        approvals: &approvals,
+        taken: 0,
+    };
+    let stored = if let Some(there) = decision::standing(&permit, &ballot, &before) {
+        Stored::Already(there.clone())
+    } else {
+        consequence::possible(&permit, &ballot, known.then_some(&before))?;
+        if ballot.role.is_none() && ballot::needs_role(ballot.decision) {
+            ballot.role = Some(role_of(&permit.spec.template, cluster).await?);
+        }
+        store(&permit, &ballot, &before, cluster).await?
+    };
+    let effect = match &stored {
+        Stored::Made(_) if ballot.dry_run == DryRun::None && ballot.output.is_none() => {
+            consequence::effect(&permit, &ballot, cluster).await
+        }
+        Stored::Made(_) | Stored::Already(_) => None,
+    };
+    tell(&ballot, stored, effect, cluster)
 }
 
 /// The permit as it is; before an approval, as the operator has reviewed it.
@@ -163,13 +170,21 @@ async fn store(
     Err(Refusal::error(message, next).into())
 }
 
-fn tell(ballot: &Ballot, stored: Stored, cluster: &Cluster) -> anyhow::Result<Exit> {
+fn tell(
+    ballot: &Ballot,
+    stored: Stored,
+    effect: Option<String>,
+    cluster: &Cluster,
+) -> anyhow::Result<Exit> {
     let reference = permit_ref(&ballot.name);
     let done = ballot::participle(ballot.decision);
+    let effect = effect
+        .map(|effect| format!(" ({effect})"))
+        .unwrap_or_default();
     let (approval, text) = match stored {
         Stored::Made(approval) => (
             approval,
-            format!("{reference} {done}{}", ballot.dry_run.suffix()),
+            format!("{reference} {done}{}{effect}", ballot.dry_run.suffix()),
         ),
         Stored::Already(approval) => (approval, format!("{reference} already {done} by you")),
     };
