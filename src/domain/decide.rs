@@ -97,6 +97,10 @@ pub(super) struct Walk<'a> {
 pub fn decide(world: &World) -> Decision {
     let mut walk = Walk::new(world);
     for _ in 0..MOST_STEPS {
+        // What ended it stays told.
+        if walk.phase.is_terminal() {
+            break;
+        }
         walk.trace = Trace::default();
         walk.waiting = None;
         let Some(found) = walk.look() else { break };

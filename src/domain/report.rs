@@ -13,7 +13,9 @@ use super::decide::Walk;
 use super::standing::{Window, stamp};
 use super::world::Due;
 use crate::api::condition::merge;
-use crate::api::permit::{CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target};
+use crate::api::permit::{
+    CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target, TraceLine,
+};
 use crate::api::vocabulary::{Decision, Phase, RevocationReason};
 
 /// How often a live change is looked at while its checks are asked.
@@ -62,7 +64,7 @@ pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
         execution: execution(walk, rest),
         checks: checks(walk),
         revocation: revocation(walk, rest),
-        trace: walk.trace.lines(),
+        trace: trace(walk),
         summary: summary(walk, rest, window),
         conditions: merge(
             &world.recorded.conditions,
@@ -196,6 +198,16 @@ pub fn revocation_name(permit: &str) -> String {
     // A name has at most 253 characters; what is cut here is unique by the permit's own uniqueness elsewhere.
     let stem = permit.get(..230).unwrap_or(permit);
     format!("{stem}.operator-revoke")
+}
+
+/// The last decision, rule by rule; at rest nothing is decided any more, and the one that led there stays.
+fn trace(walk: &Walk<'_>) -> Vec<TraceLine> {
+    let now = walk.trace.lines();
+    if now.is_empty() && walk.phase.is_terminal() {
+        walk.world.recorded.trace.clone()
+    } else {
+        now
+    }
 }
 
 fn summary(walk: &Walk<'_>, rest: &Aftermath, window: Option<Window>) -> Summary {
