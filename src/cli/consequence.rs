@@ -92,13 +92,15 @@ fn shows(decision: Decision, before: &PermitStatus, now: &PermitStatus) -> bool 
 fn told(decision: Decision, now: &PermitStatus) -> String {
     let line = progress::sentence(now);
     match decision {
-        Decision::Approve | Decision::Withdraw => {
+        Decision::Approve | Decision::Withdraw if !now.phase.is_some_and(Phase::is_terminal) => {
             format!(
                 "{} approvals; {line}",
                 now.summary.approvals.replace('/', " of ")
             )
         }
-        Decision::Reject
+        Decision::Approve
+        | Decision::Withdraw
+        | Decision::Reject
         | Decision::RequestChanges
         | Decision::Cancel
         | Decision::Revoke
