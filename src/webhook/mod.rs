@@ -196,7 +196,9 @@ async fn bounded(shared: &Shared, door: Door, request: Request, deadline: Durati
 async fn judge(gate: &Gate, door: Door, request: &Request) -> Answer {
     match door {
         Door::Own => own::review(gate, request).await,
-        Door::Stamp => stamp::stamp(request, ulid::Ulid::new()),
+        Door::Stamp => {
+            stamp::malformed(request).unwrap_or_else(|| stamp::stamp(request, ulid::Ulid::new()))
+        }
         Door::Workload | Door::Report if !is_judged(request) => Answer::deny(format!(
             "GateUnavailable: `{}` is no kind that this gate judges",
             request.resource.resource
