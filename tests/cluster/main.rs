@@ -4,5 +4,8 @@
 //! Faults that would hit every test at once are in `tests/faults`.
 #![cfg(test)]
 
+mod bad_input;
+mod forgery;
 mod lifecycle;
+mod plugin;
 mod site;
