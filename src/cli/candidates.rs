@@ -75,7 +75,9 @@ pub(super) fn unfinished(root: &Command, words: &[String]) -> Unfinished {
         open: None,
         flags: BTreeMap::new(),
     };
-    before.iter().for_each(|word| walk.step(word));
+    for word in before {
+        walk.step(word);
+    }
     let (flag, rest) = typed.split_once('=').unwrap_or((typed, ""));
     let inline = typed.contains('=').then(|| walk.flag(flag)).flatten();
     let (wanted, typed) = match (walk.open, inline) {
@@ -133,13 +135,11 @@ impl<'c> Walk<'c> {
     fn flag(&self, word: &str) -> Option<&'c Arg> {
         let command: &'c Command = self.command;
         let mut arguments = command.get_arguments();
-        match word.strip_prefix("--") {
-            Some(long) => arguments.find(|arg| arg.get_long() == Some(long)),
-            None => {
-                let short = word.strip_prefix('-')?.chars().next();
-                arguments.find(|arg| arg.get_short().is_some() && arg.get_short() == short)
-            }
+        if let Some(long) = word.strip_prefix("--") {
+            return arguments.find(|arg| arg.get_long() == Some(long));
         }
+        let short = word.strip_prefix('-')?.chars().next();
+        arguments.find(|arg| arg.get_short().is_some() && arg.get_short() == short)
     }
 
     fn wanted(&self, typed: &str) -> Wanted {

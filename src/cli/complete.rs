@@ -38,14 +38,14 @@ const NO_FILES: u8 = 4;
 pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut root = Cli::command();
     root.build();
-    let line = candidates::unfinished(&root, &args.words);
-    let (words, directive) = match &line.wanted {
+    let typed = candidates::unfinished(&root, &args.words);
+    let (words, directive) = match &typed.wanted {
         Wanted::Words(words) => (words.clone(), NO_FILES),
-        Wanted::Live(live) => (look_up(*live, &line).await, NO_FILES),
+        Wanted::Live(live) => (look_up(*live, &typed).await, NO_FILES),
         Wanted::File => (Vec::new(), FILES),
         Wanted::Anything => (Vec::new(), NO_FILES),
     };
-    output::print(&render(&words, &line.typed, directive))?;
+    output::print(&render(&words, &typed.typed, directive))?;
     Ok(Exit::Done)
 }
 
@@ -65,9 +65,9 @@ fn render(words: &[(String, String)], typed: &str, directive: u8) -> String {
         .join("\n")
 }
 
-async fn look_up(live: Live, line: &Unfinished) -> Vec<(String, String)> {
+async fn look_up(live: Live, typed: &Unfinished) -> Vec<(String, String)> {
     let asking = async {
-        let cluster = Cluster::connect(&line.connection()).await?;
+        let cluster = Cluster::connect(&typed.connection()).await?;
         names(live, &cluster).await
     };
     // Nobody who pressed TAB can use an error.

@@ -120,7 +120,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
 
         let dir = tempfile::tempdir().unwrap();
-        install(Some(dir.path())).unwrap();
+        write_shim(&dir.path().join(SHIM)).unwrap();
         let mode = std::fs::metadata(dir.path().join(SHIM))
             .unwrap()
             .permissions()

@@ -3,6 +3,7 @@
 //! Grants nothing and knows no right of its own: what it says about approvers and verdicts is what the API server,
 //! the operator and the gate said.
 
+mod advice;
 mod age;
 mod aim;
 mod args;

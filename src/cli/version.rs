@@ -168,9 +168,9 @@ fn skew(server: &Server) -> Option<String> {
         ));
     }
     if !is_served(&server.served) {
-        let served = server.served.join(", ");
+        let versions = server.served.join(", ");
         return Some(format!(
-            "the API server serves {GROUP}/{served}, this program speaks {VERSION}: take the plugin of the operator's release"
+            "the API server serves {GROUP}/{versions}, this program speaks {VERSION}: take the plugin of the operator's release"
         ));
     }
     if let Some(minor) = server.minor.filter(|minor| *minor < OLDEST_MINOR) {

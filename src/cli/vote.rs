@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
 
@@ -49,7 +50,7 @@ pub(super) async fn run(mut ballot: Ballot, cluster: &Cluster) -> anyhow::Result
     } else {
         consequence::possible(&permit, &ballot, known.then_some(&before))?;
         if ballot.role.is_none() && ballot::needs_role(ballot.decision) {
-            ballot.role = Some(role_of(&permit.spec.template, cluster).await?);
+            ballot.role = Some(role_of(&ballot, &permit.spec.template, cluster).await?);
         }
         store(&permit, &ballot, &before, cluster).await?
     };
@@ -109,7 +110,7 @@ fn is_reviewed(permit: &Permit) -> bool {
     reviewed.is_some_and(|status| status.observed_generation >= permit.metadata.generation)
 }
 
-async fn role_of(template: &str, cluster: &Cluster) -> anyhow::Result<String> {
+async fn role_of(ballot: &Ballot, template: &str, cluster: &Cluster) -> anyhow::Result<String> {
     let templates: Api<PermitTemplate> = Api::all(cluster.client.clone());
     let found = templates.get(template).await.map_err(|error| {
         let status = super::exit::report(&anyhow::Error::from(error)).message;
@@ -118,7 +119,26 @@ async fn role_of(template: &str, cluster: &Cluster) -> anyhow::Result<String> {
             "give --role ROLE",
         )
     })?;
-    Ok(ballot::only_role(template, &found.spec)?)
+    let roles = ballot::roles(&found.spec);
+    if roles.len() > 1
+        && let [held] = held_among(ballot, &roles, cluster).await.as_slice()
+    {
+        return Ok((*held).to_owned());
+    }
+    Ok(ballot::only_role(template, &roles)?)
+}
+
+/// The roles that the API server says this person holds; it is asked for convenience, and asked again by admission.
+async fn held_among<'r>(ballot: &Ballot, roles: &[&'r str], cluster: &Cluster) -> Vec<&'r str> {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
+    let mut held = Vec::new();
+    for role in roles {
+        let asked = ballot::right(ballot, role, &cluster.namespace);
+        let answer = reviews.create(&PostParams::default(), &asked).await;
+        let may = answer.ok().and_then(|review| review.status);
+        held.extend(may.is_some_and(|status| status.allowed).then_some(*role));
+    }
+    held
 }
 
 /// The decisions about a permit so far.
