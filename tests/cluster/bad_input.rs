@@ -240,48 +240,39 @@ async fn force_loses_nothing_of_what_is_issued() -> Result<()> {
             let output = stage.kubectl(&bob, args, Some(&reworded)).await?;
             says(&output, &["Forbidden", "Approval"])?;
         }
-        let output = stage
-            .kubectl(&alice, &["delete", "permit", "one"], None)
-            .await?;
-        says(
-            &output,
-            &[
-                "Forbidden",
-                "PermitProtected",
-                "kubectl permit cancel or revoke one",
-            ],
-        )?;
-        let output = stage
-            .kubectl(&alice, &["delete", "permits", "--all"], None)
-            .await?;
-        says(&output, &["Forbidden", "PermitProtected"])?;
-        let output = stage
-            .kubectl(&bob, &["delete", "approval", "one.bob"], None)
-            .await?;
-        says(
-            &output,
-            &["Forbidden", "ApprovalProtected", "kubectl permit withdraw"],
-        )?;
+        is_protected(&stage).await?;
         let after = (
             stage.get("permit/one").await?,
             stage.get("approval/one.bob").await?,
         );
-        for path in [
-            "/metadata/uid",
-            "/spec",
-            "/status/phase",
-            "/status/digest",
-            "/status/issuedTime",
-        ] {
-            ensure!(
-                before.0.pointer(path) == after.0.pointer(path),
-                "{path}: {}",
-                after.0
-            );
-        }
+        let kept = |permit: &Value| {
+            [
+                "/metadata/uid",
+                "/spec",
+                "/status/phase",
+                "/status/digest",
+                "/status/issuedTime",
+            ]
+            .map(|path| permit.pointer(path).cloned())
+        };
+        ensure!(kept(&before.0) == kept(&after.0), "{}", after.0);
         ensure!(before.1 == after.1, "{}", after.1);
         // It is still what was issued: the change it names is admitted.
         stage.set_image(&alice, "1.5.0").await?.ok().map(drop)
     })
     .await
+}
+
+/// What is issued, and what it rests on, is not deleted.
+async fn is_protected(stage: &Stage<'_>) -> Result<()> {
+    let next = "kubectl permit cancel or revoke one";
+    for line in ["delete permit one", "delete permits --all"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let output = stage.kubectl(&User::person("alice"), &words, None).await?;
+        says(&output, &["Forbidden", "PermitProtected", next])?;
+    }
+    let delete = ["delete", "approval", "one.bob"];
+    let output = stage.kubectl(&User::person("bob"), &delete, None).await?;
+    let next = "kubectl permit withdraw";
+    says(&output, &["Forbidden", "ApprovalProtected", next])
 }

@@ -16,6 +16,12 @@ async fn plugin(stage: &Stage<'_>, who: &str, args: &[&str]) -> Result<Output> {
     plugin_fed(stage, who, args, None).await
 }
 
+/// A whole command line, its words apart by spaces.
+async fn typed(stage: &Stage<'_>, who: &str, line: &str) -> Result<Output> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    plugin(stage, who, &words).await
+}
+
 async fn plugin_fed(
     stage: &Stage<'_>,
     who: &str,

@@ -2,50 +2,34 @@
 
 use anyhow::{Context as _, Result, ensure};
 use permit_harness::stage::{self, PATIENCE};
-use permit_harness::{User, eventually};
+use permit_harness::{Stage, User, eventually};
 use serde_json::Value;
 
-use super::{asks, ended, json, plugin, text};
+use super::{asks, ended, json, plugin, text, typed};
 use crate::site::{enrolled, told};
 
 const LEAD: &str = "--role=tech-lead";
 const WHY: &str = "--reason=looked at it";
+const APPROVE: [&str; 4] = ["approve", "one", LEAD, WHY];
+
+/// Asks for a permit that two tech-leads have to approve.
+async fn asks_two(stage: &Stage<'_>, template: &str) -> Result<()> {
+    let two = stage::template(template, &[("count: 1", "count: 2")]);
+    stage.apply(&two).await?;
+    let permit = stage::permit("one", template, "1.5.0");
+    stage.request(&permit).await?;
+    stage.reaches("one", "InReview").await.map(drop)
+}
 
 #[tokio::test]
 async fn a_decision_made_twice_is_no_error_and_no_second_vote() -> Result<()> {
     told(async {
         let stage = enrolled("twice").await?;
-        stage
-            .apply(&stage::template("two-of-us", &[("count: 1", "count: 2")]))
-            .await?;
-        let args = [
-            "request",
-            "deploy/checkout",
-            "--image=checkout=shop/checkout:1.5.0",
-            "--template=two-of-us",
-            "--purpose=try it",
-            "--name=one",
-        ];
-        plugin(&stage, "alice", &args).await?.ok()?;
-        let approve = ["approve", "one", LEAD, WHY];
-        let own = plugin(&stage, "alice", &approve).await?;
-        ended(
-            &own,
-            10,
-            &[],
-            &["SelfApprovalBlocked: alice@example.com requested permit one"],
-        )?;
-        let unheld = plugin(
+        asks_two(&stage, "two-of-us").await?;
+        let rehearsed = typed(
             &stage,
             "bob",
-            &["approve", "one", "--role=engineering-manager", WHY],
-        )
-        .await?;
-        ended(&unheld, 10, &[], &["RoleNotHeld"])?;
-        let rehearsed = plugin(
-            &stage,
-            "bob",
-            &["approve", "one", LEAD, WHY, "--dry-run=server"],
+            "approve one --role=tech-lead --reason=ok --dry-run=server",
         )
         .await?;
         ended(
@@ -54,166 +38,205 @@ async fn a_decision_made_twice_is_no_error_and_no_second_vote() -> Result<()> {
             &["permit.permits.dev/one approved (server dry run)"],
             &[],
         )?;
-        let first = plugin(&stage, "bob", &approve).await?;
+        let first = plugin(&stage, "bob", &APPROVE).await?;
+        let effect = "permit.permits.dev/one approved (1 of 2 approvals; InReview: needs 1 of";
         ended(
             &first,
             0,
-            &["permit.permits.dev/one approved (1 of 2 approvals; InReview: needs 1 of"],
+            &[effect],
             &["next    kubectl permit get one -n twice"],
         )?;
-        // Again by the plugin, and of an approval that was written by hand.
-        let second = plugin(&stage, "bob", &approve).await?;
+        let second = plugin(&stage, "bob", &APPROVE).await?;
         ended(
             &second,
             0,
             &["permit.permits.dev/one already approved by you"],
             &[],
         )?;
-        let name = plugin(&stage, "bob", &["approve", "one", LEAD, WHY, "-oname"]).await?;
+        let name = typed(
+            &stage,
+            "bob",
+            "approve one --role=tech-lead --reason=ok -oname",
+        )
+        .await?;
         ended(&name, 0, &["approval.permits.dev/one."], &[])?;
-        let votes = stage
-            .kubectl(&User::admin(), &["get", "approvals", "-oname"], None)
-            .await?
-            .ok()?;
+        let seen = typed(
+            &stage,
+            "bob",
+            "approve one --role=tech-lead --reason=ok -ojson",
+        )
+        .await?;
+        ensure!(
+            text(&json(&seen)?, "/spec/decision") == "Approve",
+            "{seen:?}"
+        );
+        let list = ["get", "approvals", "-oname"];
+        let votes = stage.kubectl(&User::admin(), &list, None).await?.ok()?;
         ensure!(votes.lines().count() == 1, "{votes}");
-        let withdrawn = plugin(&stage, "bob", &["withdraw", "one", WHY]).await?;
+        // One that was written by hand is found as well.
+        stage.approve("one", "carol").await?;
+        let by_hand = plugin(&stage, "carol", &APPROVE).await?;
+        ended(&by_hand, 0, &["already approved by you"], &[])
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_approval_is_refused_to_who_may_not_and_can_be_taken_back_and_given_again() -> Result<()>
+{
+    told(async {
+        let stage = enrolled("taken-back").await?;
+        asks_two(&stage, "two-again").await?;
+        let own = plugin(&stage, "alice", &APPROVE).await?;
+        let blocked = "error: SelfApprovalBlocked: alice@example.com requested permit one";
         ended(
-            &withdrawn,
-            0,
-            &["no longer approved (0 of 2 approvals"],
+            &own,
+            10,
             &[],
+            &[blocked, "next: have somebody else approve it"],
         )?;
-        let nothing = plugin(&stage, "carol", &["withdraw", "one", WHY]).await?;
+        let unheld = typed(
+            &stage,
+            "bob",
+            "approve one --role=engineering-manager --reason=ok",
+        )
+        .await?;
+        ended(
+            &unheld,
+            10,
+            &[],
+            &["RoleNotHeld", "next: name a role that you hold"],
+        )?;
+        let nothing = typed(&stage, "carol", "withdraw one --reason=no").await?;
         ended(
             &nothing,
             1,
             &[],
             &["you have not approved permit `one`", "next: "],
         )?;
+        plugin(&stage, "bob", &APPROVE).await?.ok()?;
+        let withdrawn = typed(&stage, "bob", "withdraw one --reason=no").await?;
+        ended(
+            &withdrawn,
+            0,
+            &["no longer approved (0 of 2 approvals"],
+            &[],
+        )?;
         stage.approve("one", "carol").await?;
-        let by_hand = plugin(&stage, "carol", &approve).await?;
-        ended(&by_hand, 0, &["already approved by you"], &[])?;
-        // An approval that was taken back can be given again, from the next second on.
+        // Times are of whole seconds: it counts from the second after the withdrawal on.
         let again = || async {
-            plugin(&stage, "bob", &approve).await?.ok()?;
-            stage.get("permit/one").await.and_then(|permit| {
-                ensure!(text(&permit, "/status/phase") == "Issued", "{permit}");
-                Ok(())
-            })
+            plugin(&stage, "bob", &APPROVE).await?.ok()?;
+            let permit = stage.get("permit/one").await?;
+            ensure!(text(&permit, "/status/phase") == "Issued", "{permit}");
+            Ok(())
         };
-        eventually(PATIENCE, "the second approval counts", again).await?;
-        // Known by its own object, a decision is printed as JSON too.
-        let seen = plugin(&stage, "bob", &["approve", "one", LEAD, WHY, "-ojson"]).await?;
-        ended(&seen, 0, &[], &[])?;
-        ensure!(text(&json(&seen)?, "/spec/decision") == "Approve");
-        Ok(())
+        eventually(PATIENCE, "the second approval counts", again).await
     })
     .await
 }
 
 #[tokio::test]
-async fn each_decision_ends_or_turns_a_permit_as_its_name_says() -> Result<()> {
+async fn a_request_is_sent_back_or_rejected_by_an_approver() -> Result<()> {
     told(async {
         let stage = enrolled("turns").await?;
-        for (name, tag) in [
-            ("sent-back", "1.5.0"),
-            ("refused", "1.5.1"),
-            ("dropped", "1.5.2"),
-        ] {
+        for (name, tag) in [("sent-back", "1.5.0"), ("refused", "1.5.1")] {
             asks(&stage, name, tag).await?;
             stage.reaches(name, "InReview").await?;
         }
-        let changes = plugin(
-            &stage,
-            "bob",
-            &[
-                "request-changes",
-                "sent-back",
-                LEAD,
-                "--reason=name the ticket",
-            ],
-        )
-        .await?;
+        let changes = "request-changes sent-back --role=tech-lead --reason=ticket?";
+        let changes = typed(&stage, "bob", changes).await?;
         ended(
             &changes,
             0,
-            &["sent back for changes (ChangesRequested", "name the ticket"],
+            &["sent back for changes (ChangesRequested", "ticket?"],
             &[],
         )?;
-        let rejected = plugin(&stage, "bob", &["reject", "refused", LEAD, WHY]).await?;
+        let reject = "reject refused --role=tech-lead --reason=no";
+        let rejected = typed(&stage, "bob", reject).await?;
         ended(
             &rejected,
             0,
             &["permit.permits.dev/refused rejected (Rejected"],
             &[],
         )?;
-        let twice = plugin(&stage, "bob", &["reject", "refused", LEAD, WHY]).await?;
+        let twice = typed(&stage, "bob", reject).await?;
         ended(&twice, 0, &["already rejected by you"], &[])?;
-        let late = plugin(&stage, "carol", &["approve", "refused", LEAD, WHY]).await?;
-        ended(
-            &late,
-            12,
-            &[],
-            &[
-                "permit `refused` is Rejected",
-                "a new change needs a new permit",
-            ],
-        )?;
-        let other = plugin(&stage, "bob", &["cancel", "dropped", WHY]).await?;
+        let late = typed(
+            &stage,
+            "carol",
+            "approve refused --role=tech-lead --reason=ok",
+        )
+        .await?;
+        let told = [
+            "permit `refused` is Rejected",
+            "a new change needs a new permit",
+        ];
+        ended(&late, 12, &[], &told)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_permit_is_cancelled_by_its_requester_only() -> Result<()> {
+    told(async {
+        let stage = enrolled("dropped").await?;
+        asks(&stage, "one", "1.5.2").await?;
+        stage.reaches("one", "InReview").await?;
+        let other = typed(&stage, "bob", "cancel one --reason=no").await?;
         ended(
             &other,
             10,
             &[],
             &["NotTheRequester: only the requester cancels"],
         )?;
-        let cancelled = plugin(&stage, "alice", &["cancel", "dropped", WHY]).await?;
+        let cancelled = typed(&stage, "alice", "cancel one --reason=no").await?;
         ended(
             &cancelled,
             0,
-            &["permit.permits.dev/dropped cancelled (Cancelled"],
+            &["permit.permits.dev/one cancelled (Cancelled"],
             &[],
         )?;
-        let absent = plugin(&stage, "bob", &["approve", "no-such", LEAD, WHY]).await?;
+        let twice = typed(&stage, "alice", "cancel one --reason=no").await?;
+        ended(&twice, 0, &["already cancelled by you"], &[])?;
+        let absent = typed(
+            &stage,
+            "bob",
+            "approve no-such --role=tech-lead --reason=ok",
+        )
+        .await?;
         ended(
             &absent,
             1,
             &[],
-            &["permits.permits.dev \"no-such\" not found"],
-        )?;
-        stage.issue("stopped", "1.5.3").await?;
-        let machine = plugin(
-            &stage,
-            "bob",
-            &["revoke", "stopped", LEAD, WHY, "--cause=SafetyViolation"],
+            &["permits.permits.dev \"no-such\" not found", "next: "],
         )
-        .await?;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_revocation_names_its_cause_and_stays_explained() -> Result<()> {
+    told(async {
+        let stage = enrolled("stopped").await?;
+        stage.issue("one", "1.5.3").await?;
+        let revoke =
+            |cause: &str| format!("revoke one --role=tech-lead --reason=stop --cause={cause}");
+        let machine = typed(&stage, "bob", &revoke("SafetyViolation")).await?;
         ended(
             &machine,
             2,
             &[],
             &["[possible values: ApproverRequest, Incident, Emergency]"],
         )?;
-        let unheld = plugin(
-            &stage,
-            "alice",
-            &["revoke", "stopped", LEAD, WHY, "--cause=Incident"],
-        )
-        .await?;
+        let unheld = typed(&stage, "alice", &revoke("Incident")).await?;
         ended(&unheld, 10, &[], &["RoleNotHeld"])?;
-        let revoked = plugin(
-            &stage,
-            "bob",
-            &["revoke", "stopped", LEAD, WHY, "--cause=Incident"],
-        )
-        .await?;
-        ended(
-            &revoked,
-            0,
-            &["stopped revoked (Revoked: Incident by bob@example.com: looked at it"],
-            &[],
-        )?;
+        let revoked = typed(&stage, "bob", &revoke("Incident")).await?;
+        let told = "one revoked (Revoked: Incident by bob@example.com: stop";
+        ended(&revoked, 0, &[told], &[])?;
+        let twice = typed(&stage, "bob", &revoke("Incident")).await?;
+        ended(&twice, 0, &["already revoked by you"], &[])?;
         // The rules that ended it stay told.
-        let explained = plugin(&stage, "alice", &["explain", "stopped"]).await?;
+        let explained = typed(&stage, "alice", "explain one").await?;
         ended(
             &explained,
             0,
@@ -276,6 +299,33 @@ async fn a_hold_is_resumed_by_who_could_approve_and_nothing_else_is() -> Result<
             .await?
             .ok()?;
         ensure!(votes.contains("Resume"), "{votes}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_role_may_be_left_out_where_only_one_is_held() -> Result<()> {
+    told(async {
+        let stage = enrolled("roles").await?;
+        let frank = "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: frank, namespace: roles}\n\
+            roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: stage-tech-lead}\nsubjects:\n\
+            - {kind: User, apiGroup: rbac.authorization.k8s.io, name: frank@example.com}\n---\n\
+            apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: frank-reads-templates}\n\
+            roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: stage-template-user}\nsubjects:\n\
+            - {kind: User, apiGroup: rbac.authorization.k8s.io, name: frank@example.com}\n";
+        stage.apply(frank).await?;
+        asks(&stage, "one", "1.5.0").await?;
+        stage.reaches("one", "InReview").await?;
+        let approve = ["approve", "one", WHY];
+        let none = plugin(&stage, "alice", &approve).await?;
+        ended(&none, 1, &[], &["has several roles: engineering-manager, tech-lead", "next: give --role ROLE"])?;
+        let unread = plugin(&stage, "bob", &approve).await?;
+        ended(&unread, 1, &[], &["the roles of template `quick-deployment` cannot be read", "next: give --role ROLE"])?;
+        let held = plugin(&stage, "frank", &approve).await?;
+        ended(&held, 0, &["permit.permits.dev/one approved (1 of 1 approvals; Issued"], &[])?;
+        let votes = stage.kubectl(&User::admin(), &["get", "approvals", "-owide"], None).await?.ok()?;
+        ensure!(votes.contains("frank@example.com") && votes.contains("tech-lead"), "{votes}");
         Ok(())
     })
     .await

@@ -151,52 +151,23 @@ async fn kubectl_completes_the_plugin_with_live_names() -> Result<()> {
         let installed = plugin(&stage, "alice", &["completion", "install", "--dir", place]).await?;
         ended(&installed, 0, &["kubectl_complete-permit written"], &[])?;
         let path = format!("{place}:{}", stage.plane().search_path()?);
-        let complete = |words: &[&str]| {
-            let args: Vec<&str> = ["__complete", "permit"]
-                .iter()
-                .chain(words)
-                .copied()
-                .collect();
-            run(&stage, "kubectl", &args, &[("PATH", &path)])
+        let complete = |line: &str| {
+            let words = format!("__complete permit {line}");
+            let words: Vec<&str> = words.split(' ').collect();
+            run(&stage, "kubectl", &words, &[("PATH", &path)])
         };
-        ended(
-            &complete(&["appr"])?,
-            0,
-            &["approve\tSay yes to a permit, in a role\n:4"],
-            &[],
-        )?;
-        ended(
-            &complete(&["get", "-n", "completed", "check"])?,
-            0,
-            &["checkout-one\tInReview\n:4"],
-            &[],
-        )?;
-        ended(
-            &complete(&["wait", "checkout-one", "--for", ""])?,
-            0,
-            &["decided\t", "active\t", "finished\t"],
-            &[],
-        )?;
-        ended(
-            &complete(&["request", "-n", "completed", "dep"])?,
-            0,
-            &["deploy/checkout\n:4"],
-            &[],
-        )?;
-        ended(
-            &complete(&["request", "--template", "quick"])?,
-            0,
-            &["quick-deployment"],
-            &[],
-        )?;
-        ended(&complete(&["request", "-f", ""])?, 0, &[":0"], &[])?;
-        // A cluster that does not answer offers nothing and breaks nothing.
-        ended(
-            &complete(&["get", "--kubeconfig", "/no/such/file", ""])?,
-            0,
-            &[":4"],
-            &[],
-        )?;
+        for (line, offered) in [
+            ("appr", "approve\tSay yes to a permit, in a role\n:4"),
+            ("get -n completed check", "checkout-one\tInReview\n:4"),
+            ("wait checkout-one --for dec", "decided\t"),
+            ("request -n completed dep", "deploy/checkout\n:4"),
+            ("request --template quick", "quick-deployment"),
+            ("request -f ", ":0"),
+            // A cluster that does not answer offers nothing and breaks nothing.
+            ("get --kubeconfig /no/such/file ", ":4"),
+        ] {
+            ended(&complete(line)?, 0, &[offered], &[])?;
+        }
         let nowhere = plugin(
             &stage,
             "alice",

@@ -5,7 +5,7 @@ use permit_harness::stage::permit;
 use permit_harness::{Stage, User};
 use serde_json::json;
 
-use super::{ended, json as read, plugin, plugin_fed, text};
+use super::{ended, json as read, plugin, plugin_fed, text, typed};
 use crate::site::{enrolled, site, told};
 
 const TEMPLATE: [&str; 2] = ["--template=quick-deployment", "--purpose=try it"];
@@ -50,54 +50,17 @@ async fn a_request_names_what_changes_and_says_what_is_next() -> Result<()> {
     .await
 }
 
+const CHANGE: &str = "request deploy/checkout --image=checkout=shop/checkout:1.5.0 --template=quick-deployment \
+    --purpose=testing --name=one";
+
 #[tokio::test]
-async fn a_request_as_a_file_can_be_applied_and_a_dry_run_stores_nothing() -> Result<()> {
+async fn a_request_as_a_file_can_be_applied() -> Result<()> {
     told(async {
         let stage = enrolled("files").await?;
-        let alice = User::person("alice");
-        let change = [
-            "deploy/checkout",
-            "--image=checkout=shop/checkout:1.5.0",
-            "--name=one",
-        ];
-        let rehearsed = request(&[&change[..], &["--dry-run=server"]].concat());
-        let output = plugin(&stage, "alice", &rehearsed).await?;
-        ended(
-            &output,
-            0,
-            &["permit.permits.dev/one created (server dry run)"],
-            &[],
-        )?;
-        let unusable = [
-            "request",
-            "deploy/checkout",
-            "--scale=3",
-            "--template=none",
-            "--purpose=x",
-            "--dry-run=server",
-        ];
-        ended(
-            &plugin(&stage, "alice", &unusable).await?,
-            10,
-            &[],
-            &["TemplateNotFound"],
-        )?;
-        for (dry_run, format) in [
-            ("--dry-run=client", "-ojson"),
-            ("--dry-run=server", "-oyaml"),
-        ] {
-            let file = plugin(
-                &stage,
-                "alice",
-                &request(&[&change[..], &[dry_run, format]].concat()),
-            )
-            .await?;
+        let (alice, apply) = (User::person("alice"), ["apply", "-f", "-"]);
+        for how in ["--dry-run=client -ojson", "--dry-run=server -oyaml"] {
+            let file = typed(&stage, "alice", &format!("{CHANGE} {how}")).await?;
             ended(&file, 0, &["shop/checkout:1.5.0"], &[])?;
-            let none = stage
-                .kubectl(&User::admin(), &["get", "permits", "-oname"], None)
-                .await?
-                .ok()?;
-            ensure!(none.is_empty(), "stored: {none}");
             for part in [
                 "uid",
                 "resourceVersion",
@@ -111,7 +74,6 @@ async fn a_request_as_a_file_can_be_applied_and_a_dry_run_stores_nothing() -> Re
                     file.stdout
                 );
             }
-            let apply = ["apply", "-f", "-"];
             let applied = stage.kubectl(&alice, &apply, Some(&file.stdout)).await?;
             ended(&applied, 0, &["permit.permits.dev/one created"], &[])?;
             let again = stage.kubectl(&alice, &apply, Some(&file.stdout)).await?;
@@ -122,12 +84,7 @@ async fn a_request_as_a_file_can_be_applied_and_a_dry_run_stores_nothing() -> Re
                 .await?
                 .ok()?;
         }
-        let stored = plugin(
-            &stage,
-            "alice",
-            &request(&[&change[..], &["-ojson"]].concat()),
-        )
-        .await?;
+        let stored = typed(&stage, "alice", &format!("{CHANGE} -ojson")).await?;
         ended(
             &stored,
             0,
@@ -136,6 +93,40 @@ async fn a_request_as_a_file_can_be_applied_and_a_dry_run_stores_nothing() -> Re
         )?;
         ensure!(text(&read(&stored)?, "/metadata/name") == "one");
         stage.reaches("one", "InReview").await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_dry_run_is_judged_and_stores_nothing() -> Result<()> {
+    told(async {
+        let stage = enrolled("rehearsed").await?;
+        let rehearsed = typed(&stage, "alice", &format!("{CHANGE} --dry-run=server")).await?;
+        ended(
+            &rehearsed,
+            0,
+            &["permit.permits.dev/one created (server dry run)"],
+            &[],
+        )?;
+        let shown = typed(&stage, "alice", &format!("{CHANGE} --dry-run=client")).await?;
+        ended(
+            &shown,
+            0,
+            &["permit.permits.dev/one created (dry run)"],
+            &[],
+        )?;
+        let unusable = CHANGE.replace("quick-deployment", "no-such");
+        let unusable = typed(&stage, "alice", &format!("{unusable} --dry-run=server")).await?;
+        ended(
+            &unusable,
+            10,
+            &[],
+            &["error: TemplateNotFound", "next: name one that is there"],
+        )?;
+        let list = ["get", "permits", "-oname"];
+        let none = stage.kubectl(&User::admin(), &list, None).await?.ok()?;
+        ensure!(none.is_empty(), "stored: {none}");
+        Ok(())
     })
     .await
 }
