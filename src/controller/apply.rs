@@ -55,21 +55,21 @@ async fn write_status(ctx: &Context, world: &World, status: &PermitStatus) -> Re
 
 /// Server-side apply leaves alone what somebody else wrote into the status; that is taken out, so that it shows the truth.
 async fn erase(api: &Api<Permit>, stored: &Permit, status: &PermitStatus) -> Result<(), Error> {
-    if stored.status.as_ref() == Some(status) {
+    // As they are written: times have fractions of a second only in memory.
+    let written = |status: &PermitStatus| json!({"metadata": {}, "status": status});
+    let found = written(&stored.status.clone().unwrap_or_default());
+    let json_patch::Patch(mut foreign) = json_patch::diff(&found, &written(status));
+    if foreign.is_empty() {
         return Ok(());
     }
-    let at = |status: &PermitStatus, version: Option<String>| json!({"metadata": {"resourceVersion": version}, "status": status});
     let (name, version) = (stored.name_any(), stored.resource_version());
-    let found = at(&stored.status.clone().unwrap_or_default(), None);
-    let mut patch = json_patch::diff(&found, &at(status, None));
+    warn!(permit = %name, fields = foreign.len(), "status held what the operator did not write");
     // Only on the version that was just read.
     let same = json!([{"op": "replace", "path": "/metadata/resourceVersion", "value": version}]);
-    if let Ok(json_patch::Patch(mut first)) = serde_json::from_value(same) {
-        first.append(&mut patch.0);
-        patch.0 = first;
-    }
-    warn!(permit = %name, fields = patch.0.len() - 1, "status held what the operator did not write");
-    deadline(api.patch_status(&name, &PatchParams::default(), &Patch::Json::<()>(patch)))
+    let mut patch: json_patch::Patch = serde_json::from_value(same).unwrap_or_default();
+    patch.0.append(&mut foreign);
+    let (params, patch) = (PatchParams::default(), Patch::Json::<()>(patch));
+    deadline(api.patch_status(&name, &params, &patch))
         .await
         .map(drop)
         .map_err(|error| Error::Status(name, error))
