@@ -96,8 +96,10 @@ pub fn facts_name(namespace: &str) -> String {
     format!("permit-facts-{namespace}")
 }
 
-/// The name of the ConfigMap that holds one revision of a template.
-pub fn revision_name(digest: &str) -> String {
+/// The name of the ConfigMap that holds one revision of a template. Two templates may have the same content, and each
+/// keeps its own.
+pub fn revision_name(template: &str, digest: &str) -> String {
     let hex = digest.trim_start_matches("sha256:");
-    format!("permit-template-{}", hex.get(..40).unwrap_or(hex))
+    let stem: String = template.chars().take(180).collect();
+    format!("permit-template-{stem}-{}", hex.get(..40).unwrap_or(hex))
 }

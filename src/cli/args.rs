@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::look::Look;
-use super::{audit, ballot, check, completion, explain, get, list, request, status, version, wait};
+use super::{
+    audit, ballot, check, complete, completion, explain, get, list, request, status, version, wait,
+};
 
 /// Ask for, decide about and follow changes of workloads.
 #[derive(Debug, Parser)]
@@ -40,6 +42,9 @@ pub(super) enum Command {
     Version(version::Args),
     /// Print a completion script for a shell
     Completion(completion::Args),
+    /// What kubectl asks when somebody presses TAB
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::Args),
 }
 
 /// The commands that are about permits of a cluster.

@@ -3,10 +3,14 @@
 //! Whether they may decide is not known here, nor whether the permit is there.
 
 use clap::ValueEnum;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 
 use super::exit::Refusal;
 use super::output::Format;
 use super::request::DryRun;
+use crate::api::GROUP;
 use crate::api::template::PermitTemplateSpec;
 use crate::api::vocabulary::{Decision, RevocationReason};
 
@@ -141,34 +145,61 @@ pub(super) const fn participle(decision: Decision) -> &'static str {
     }
 }
 
-/// The one role of a template; with several, the person says in which.
-pub(super) fn only_role(template: &str, spec: &PermitTemplateSpec) -> Result<String, Refusal> {
-    let mut roles: Vec<&String> = spec
+/// The roles that a template's rules name, each once.
+pub(super) fn roles(spec: &PermitTemplateSpec) -> Vec<&str> {
+    let mut roles: Vec<&str> = spec
         .approval
         .rules
         .iter()
-        .flat_map(|rule| &rule.roles)
+        .flat_map(|rule| rule.roles.iter().map(String::as_str))
         .collect();
     roles.sort_unstable();
     roles.dedup();
-    match roles.as_slice() {
-        [role] => Ok((*role).clone()),
-        [] => Err(Refusal::error(
+    roles
+}
+
+/// The question whether the asker holds a role for this decision.
+pub(super) fn right(ballot: &Ballot, role: &str, namespace: &str) -> SelfSubjectAccessReview {
+    let verb = if ballot.decision == Decision::Revoke {
+        "revoke"
+    } else {
+        "approve"
+    };
+    let attributes = ResourceAttributes {
+        group: Some(GROUP.to_owned()),
+        resource: Some("permits".to_owned()),
+        subresource: Some(role.to_owned()),
+        verb: Some(verb.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(ballot.name.clone()),
+        ..ResourceAttributes::default()
+    };
+    SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes),
+            non_resource_attributes: None,
+        },
+        ..SelfSubjectAccessReview::default()
+    }
+}
+
+/// The one role of a template; with several, the person says in which.
+pub(super) fn only_role(template: &str, roles: &[&str]) -> Result<String, Refusal> {
+    let (message, next) = match roles {
+        [role] => return Ok((*role).to_owned()),
+        [] => (
             format!("template `{template}` names no role"),
             "give --role ROLE",
-        )),
-        several => {
-            let list = several
-                .iter()
-                .map(|role| role.as_str())
-                .collect::<Vec<_>>()
-                .join(", ");
-            Err(Refusal::error(
-                format!("template `{template}` has several roles: {list}"),
-                "give --role ROLE",
-            ))
-        }
-    }
+        ),
+        several => (
+            format!(
+                "template `{template}` has several roles: {}",
+                several.join(", ")
+            ),
+            "give --role ROLE; which you hold: kubectl auth can-i approve permits --subresource=ROLE",
+        ),
+    };
+    Err(Refusal::error(message, next))
 }
 
 #[cfg(test)]
@@ -183,11 +214,10 @@ mod tests {
 
     #[test]
     fn the_only_role_of_a_template_is_taken_and_several_are_listed() {
-        assert_eq!(
-            only_role("t", &template(&["tech-lead"])),
-            Ok("tech-lead".into())
-        );
-        let error = only_role("t", &template(&["tech-lead", "ciso"])).unwrap_err();
+        assert_eq!(only_role("t", &["tech-lead"]), Ok("tech-lead".into()));
+        let spec = template(&["tech-lead", "ciso", "tech-lead"]);
+        assert_eq!(roles(&spec), ["ciso", "tech-lead"]);
+        let error = only_role("t", &roles(&spec)).unwrap_err();
         assert_eq!(
             error.message,
             "template `t` has several roles: ciso, tech-lead"

@@ -1,49 +1,102 @@
-//! `kubectl permit completion`: a script that completes `kubectl-permit` in a shell.
+//! `kubectl permit completion`: scripts that complete `kubectl-permit` in a shell, and the file by which kubectl's own
+//! completion finds the plugin's.
+//!
+//! What is offered is decided in `candidates`.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::args::Cli;
-use super::exit::Exit;
+use super::exit::{Exit, Refusal};
 use super::output;
 
 /// Print a completion script
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The shell
-    #[arg(value_enum)]
-    shell: ShellName,
+    /// The shell; `install` writes the file by which `kubectl permit` is completed in every shell that completes kubectl
+    #[arg(value_enum, value_name = "SHELL")]
+    what: What,
+    /// Directory on PATH for `install` [default: where kubectl-permit itself is]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 }
 
-/// The shells that kubectl completes in.
+/// The shells that kubectl completes in, and the installation for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum ShellName {
-    /// bash
+enum What {
+    /// A script for bash
     Bash,
-    /// zsh
+    /// A script for zsh
     Zsh,
-    /// fish
+    /// A script for fish
     Fish,
-    /// PowerShell
+    /// A script for PowerShell
     Powershell,
+    /// Write kubectl_complete-permit, which kubectl 1.26 and newer ask
+    Install,
 }
 
-/// Prints the script.
+/// What kubectl looks for on PATH to complete `kubectl permit`.
+const SHIM: &str = "kubectl_complete-permit";
+const SHIM_TEXT: &str = "#!/bin/sh\nexec kubectl-permit __complete -- \"$@\"\n";
+
+/// Prints the script, or writes the file.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    output::write(&script(args.shell))?;
+    let shell = match args.what {
+        What::Bash => Shell::Bash,
+        What::Zsh => Shell::Zsh,
+        What::Fish => Shell::Fish,
+        What::Powershell => Shell::PowerShell,
+        What::Install => return install(args.dir.as_deref()),
+    };
+    if args.dir.is_some() {
+        let next = "redirect the script into a file, or leave --dir out";
+        return Err(Refusal::error("--dir belongs to `completion install`", next).into());
+    }
+    output::write(&script(shell))?;
     Ok(Exit::Done)
 }
 
-fn script(shell: ShellName) -> Vec<u8> {
-    let shell = match shell {
-        ShellName::Bash => Shell::Bash,
-        ShellName::Zsh => Shell::Zsh,
-        ShellName::Fish => Shell::Fish,
-        ShellName::Powershell => Shell::PowerShell,
-    };
+fn script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "kubectl-permit", &mut script);
     script
+}
+
+fn install(dir: Option<&Path>) -> anyhow::Result<Exit> {
+    let own = std::env::current_exe().context("find where kubectl-permit is")?;
+    let dir = dir.or_else(|| own.parent()).unwrap_or(Path::new("."));
+    let path = dir.join(SHIM);
+    write_shim(&path).map_err(|error| {
+        Refusal::error(
+            format!("`{}` cannot be written: {error}", path.display()),
+            "give a directory of your own that is on PATH: --dir DIR",
+        )
+    })?;
+    output::print(&format!("{} written", path.display()))?;
+    output::hint(
+        "  next    kubectl permit get <TAB>, in a shell that completes kubectl (kubectl completion --help)",
+    );
+    Ok(Exit::Done)
+}
+
+#[cfg(unix)]
+fn write_shim(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    std::fs::write(path, SHIM_TEXT)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn write_shim(_: &Path) -> std::io::Result<()> {
+    Err(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        "this system runs no shell scripts: use `completion powershell`",
+    ))
 }
 
 #[cfg(test)]
@@ -52,12 +105,7 @@ mod tests {
 
     #[test]
     fn every_shell_completes_every_command() {
-        for shell in [
-            ShellName::Bash,
-            ShellName::Zsh,
-            ShellName::Fish,
-            ShellName::Powershell,
-        ] {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
             let script = String::from_utf8(script(shell)).unwrap();
             let commands = ["request", "approve", "request-changes", "explain", "audit"];
             assert!(
@@ -65,5 +113,18 @@ mod tests {
                 "{shell:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_kubectl_looks_for_can_be_run() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        write_shim(&dir.path().join(SHIM)).unwrap();
+        let mode = std::fs::metadata(dir.path().join(SHIM))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o111, 0o111);
     }
 }

@@ -3,12 +3,14 @@
 //! Pure: who the person is, what the permit says and what was decided before come in as values. The object's name
 //! follows from who decides what at which digest, so that the same decision twice is one object.
 
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::ballot::Ballot;
 use super::exit::Refusal;
 use crate::api::approval::PermitRef;
+use crate::api::condition::ConditionType;
 use crate::api::vocabulary::Decision;
 use crate::api::{Approval, ApprovalSpec, Permit};
 
@@ -69,13 +71,13 @@ fn object_name(permit: &Permit, ballot: &Ballot, before: &Before<'_>) -> String 
         .and_then(|status| status.digest.as_deref())
         .unwrap_or_default();
     let answers = match ballot.decision {
-        Decision::Approve => count(before, Decision::Withdraw, digest),
-        Decision::Withdraw => count(before, Decision::Approve, digest),
-        Decision::Reject
-        | Decision::RequestChanges
-        | Decision::Cancel
-        | Decision::Revoke
-        | Decision::Resume => 0,
+        Decision::Approve => count(before, Decision::Withdraw, digest).to_string(),
+        Decision::Withdraw => count(before, Decision::Approve, digest).to_string(),
+        // Each hold is ended by a decision of its own.
+        Decision::Resume => held_since(permit).map_or_else(String::new, |since| since.to_string()),
+        Decision::Reject | Decision::RequestChanges | Decision::Cancel | Decision::Revoke => {
+            String::new()
+        }
     };
     let said = serde_json::json!([
         before.username,
@@ -100,6 +102,69 @@ fn count(before: &Before<'_>, decision: Decision, digest: &str) -> usize {
             && is_by(approval, before.username)
     };
     before.approvals.iter().filter(is_counted).count()
+}
+
+/// The same decision that this person has made already and that still stands, whatever its object is called.
+pub(super) fn standing<'a>(
+    permit: &Permit,
+    ballot: &Ballot,
+    before: &Before<'a>,
+) -> Option<&'a Approval> {
+    let digest = permit
+        .status
+        .as_ref()
+        .and_then(|status| status.digest.as_deref());
+    let cast = |approval: &Approval| approval.creation_timestamp().map(|time| time.0);
+    let own = || {
+        before
+            .approvals
+            .iter()
+            .filter(|approval| is_by(approval, before.username) && is_about(approval, permit))
+    };
+    let last = |decision: Decision| {
+        own()
+            .filter(|approval| approval.spec.decision == decision)
+            .map(cast)
+            .max()
+            .flatten()
+    };
+    let is_same = |approval: &&Approval| {
+        let spec = &approval.spec;
+        let same_role = ballot.role.is_none() || spec.role == ballot.role;
+        let same_content = spec.permit_ref.digest.as_deref() == digest;
+        spec.decision == ballot.decision
+            && match ballot.decision {
+                Decision::Approve => {
+                    same_role && same_content && last(Decision::Withdraw) < cast(approval)
+                }
+                Decision::Withdraw => last(Decision::Approve) <= cast(approval),
+                Decision::Reject | Decision::RequestChanges => same_content,
+                Decision::Resume => {
+                    held_since(permit).is_none_or(|since| cast(approval) >= Some(since))
+                }
+                Decision::Cancel | Decision::Revoke => true,
+            }
+    };
+    own().find(is_same)
+}
+
+/// Whether an approval speaks of this request, and not of an earlier one under the same name.
+fn is_about(approval: &Approval, permit: &Permit) -> bool {
+    let stated = approval.spec.permit_ref.request_id.as_ref();
+    let (cast, made) = (approval.creation_timestamp(), permit.creation_timestamp());
+    (stated.is_none() || stated == permit.spec.request_id.as_ref())
+        && cast.map(|time| time.0) >= made.map(|time| time.0)
+}
+
+/// Since when the guard holds this permit, if it does.
+pub(super) fn held_since(permit: &Permit) -> Option<Timestamp> {
+    let conditions = permit.status.iter().flat_map(|status| &status.conditions);
+    conditions
+        .into_iter()
+        .find(|condition| {
+            condition.type_ == ConditionType::Held.as_str() && condition.status == "True"
+        })
+        .map(|condition| condition.last_transition_time.0)
 }
 
 /// Whether an approval was sent by this person, as admission stamped it.
@@ -216,6 +281,104 @@ mod tests {
             named("carol", &approve, &[withdrawn]),
             named("carol", &approve, &[])
         );
+    }
+
+    fn cast(who: &str, decision: Decision, role: Option<&str>, time: &str) -> Approval {
+        let before = Before {
+            username: who,
+            approvals: &[],
+            taken: 0,
+        };
+        let mut made =
+            approval(&permit(Some("sha256:aa")), &ballot(decision, role), &before).unwrap();
+        made.spec.approver = Some(Approver {
+            username: who.into(),
+        });
+        made.metadata.creation_timestamp = Some(
+            k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time.parse().unwrap()),
+        );
+        made
+    }
+
+    fn stands(decision: Decision, role: Option<&str>, approvals: &[Approval]) -> bool {
+        let before = Before {
+            username: "bob",
+            approvals,
+            taken: 0,
+        };
+        standing(&permit(Some("sha256:aa")), &ballot(decision, role), &before).is_some()
+    }
+
+    #[test]
+    fn a_decision_that_stands_is_found_whatever_its_object_is_called() {
+        let (at, later) = ("2026-11-21T21:00:00Z", "2026-11-21T21:05:00Z");
+        let mut approved = cast("bob", Decision::Approve, Some("tech-lead"), at);
+        approved.metadata.name = Some("by-hand".into());
+        let withdrawn = cast("bob", Decision::Withdraw, None, later);
+        let given = std::slice::from_ref(&approved);
+        assert!(stands(Decision::Approve, Some("tech-lead"), given));
+        assert!(stands(Decision::Approve, None, given));
+        assert!(!stands(Decision::Approve, Some("security-lead"), given));
+        assert!(!stands(Decision::Reject, Some("tech-lead"), given));
+        assert!(!stands(
+            Decision::Approve,
+            Some("tech-lead"),
+            &[cast("carol", Decision::Approve, Some("tech-lead"), at)]
+        ));
+        let both = [approved, withdrawn];
+        assert!(!stands(Decision::Approve, Some("tech-lead"), &both));
+        assert!(stands(Decision::Withdraw, None, &both));
+        let again = [
+            both[0].clone(),
+            both[1].clone(),
+            cast(
+                "bob",
+                Decision::Approve,
+                Some("tech-lead"),
+                "2026-11-21T21:09:00Z",
+            ),
+        ];
+        assert!(stands(Decision::Approve, Some("tech-lead"), &again));
+        assert!(!stands(Decision::Withdraw, None, &again));
+    }
+
+    #[test]
+    fn an_approval_of_another_digest_does_not_stand() {
+        let mut stale = cast(
+            "bob",
+            Decision::Approve,
+            Some("tech-lead"),
+            "2026-11-21T21:00:00Z",
+        );
+        stale.spec.permit_ref.digest = Some("sha256:bb".into());
+        assert!(!stands(Decision::Approve, Some("tech-lead"), &[stale]));
+    }
+
+    #[test]
+    fn each_hold_is_ended_by_a_decision_of_its_own() {
+        let held = |since: &str| {
+            let mut held = permit(Some("sha256:aa"));
+            let condition = json!([{"type": "Held", "status": "True", "reason": "Held", "message": "m", "lastTransitionTime": since}]);
+            held.status.as_mut().unwrap().conditions = serde_json::from_value(condition).unwrap();
+            held
+        };
+        let (first, second) = (held("2026-11-21T21:00:00Z"), held("2026-11-21T22:00:00Z"));
+        let resume = ballot(Decision::Resume, Some("tech-lead"));
+        let resumed = [cast(
+            "bob",
+            Decision::Resume,
+            Some("tech-lead"),
+            "2026-11-21T21:05:00Z",
+        )];
+        let before = Before {
+            username: "bob",
+            approvals: &resumed,
+            taken: 0,
+        };
+        assert!(standing(&first, &resume, &before).is_some());
+        assert!(standing(&second, &resume, &before).is_none());
+        let name = |permit| approval(permit, &resume, &before).unwrap().name_any();
+        assert_ne!(name(&first), name(&second));
     }
 
     #[test]

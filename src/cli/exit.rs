@@ -4,6 +4,8 @@
 
 use std::process::ExitCode;
 
+use super::advice;
+
 /// The exit codes of `kubectl permit`; 2 is wrong usage and belongs to the argument parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -82,11 +84,7 @@ pub(super) fn report(error: &anyhow::Error) -> Report {
     if let Some(status) = error.chain().find_map(api_status) {
         return of_status(status);
     }
-    let message = error
-        .chain()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ");
+    let message = told(error);
     let next = error.chain().any(<dyn std::error::Error>::is::<kube::Error>).then(|| {
         "see that the API server answers: kubectl cluster-info (--context and --kubeconfig choose another)".to_owned()
     });
@@ -95,6 +93,18 @@ pub(super) fn report(error: &anyhow::Error) -> Report {
         message,
         next,
     }
+}
+
+/// The whole chain; a cause that its effect has told already is not told twice.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told.as_str() {
+            "" => cause,
+            before if before.contains(&cause) => told,
+            _ => format!("{told}: {cause}"),
+        }
+    })
 }
 
 fn api_status<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e kube::core::Status> {
@@ -111,13 +121,23 @@ pub(super) fn of_status(status: &kube::core::Status) -> Report {
     } else {
         Exit::Error
     };
-    let unknown_kind = status.code == 404 && status.message.contains("page not found");
-    let next = unknown_kind
-        .then(|| "see that the operator is installed here: kubectl permit version".to_owned());
+    let message = spoken(&status.message);
+    let next = advice::next(status.code, message).map(str::to_owned);
     Report {
         exit,
-        message: status.message.clone(),
+        message: message.to_owned(),
         next,
+    }
+}
+
+/// What was said, without who passed it on: the code word comes first.
+fn spoken(message: &str) -> &str {
+    let passed_on = message
+        .split_once("admission webhook \"")
+        .and_then(|(_, rest)| rest.split_once("\" denied the request: "));
+    match passed_on {
+        Some((webhook, said)) if webhook.ends_with("gate.permits.dev") => said,
+        _ => message,
     }
 }
 
@@ -141,6 +161,17 @@ mod tests {
         assert_eq!(
             report.message,
             "SelfApprovalBlocked: alice requested this permit"
+        );
+    }
+
+    #[test]
+    fn our_own_denial_begins_with_its_code_word_and_another_webhooks_is_told_as_it_is() {
+        let said =
+            |who: &str| format!("admission webhook \"{who}\" denied the request: RoleNotHeld: bob");
+        assert_eq!(spoken(&said("own.gate.permits.dev")), "RoleNotHeld: bob");
+        assert_eq!(
+            spoken(&said("policy.example.com")),
+            said("policy.example.com")
         );
     }
 
@@ -174,5 +205,7 @@ mod tests {
     fn another_error_tells_its_whole_chain() {
         let error = anyhow::anyhow!("no such file").context("read `a.yaml`");
         assert_eq!(report(&error).message, "read `a.yaml`: no such file");
+        let twice = anyhow::anyhow!("no such file").context("read `a.yaml`: no such file");
+        assert_eq!(report(&twice).message, "read `a.yaml`: no such file");
     }
 }

@@ -51,7 +51,7 @@ fn render(permit: &Permit, look: Look) -> String {
         .spec
         .requested_by
         .as_ref()
-        .map_or("-", |identity| &identity.username);
+        .map_or_else(|| "-".to_owned(), |identity| one_line(&identity.username));
     let head = [
         (
             "Permit",
@@ -62,7 +62,7 @@ fn render(permit: &Permit, look: Look) -> String {
             ),
         ),
         ("Phase", phase(&status)),
-        ("Who", requester.to_owned()),
+        ("Who", requester),
         ("Template", permit.spec.template.clone()),
         ("Message", one_line(&status.summary.message)),
     ];
@@ -72,7 +72,13 @@ fn render(permit: &Permit, look: Look) -> String {
         .collect();
     lines.push(String::new());
     if status.trace.is_empty() {
-        lines.push("no decision yet: the operator has not seen this permit".to_owned());
+        let why = match status.phase {
+            None => "no decision yet: the operator has not seen this permit",
+            Some(_) => {
+                "the operator recorded no rules for this phase; the message and the conditions say why"
+            }
+        };
+        lines.push(why.to_owned());
     }
     lines.extend(trace(&status.trace, look));
     if !status.conditions.is_empty() {

@@ -41,23 +41,30 @@ pub(super) fn cleaned(object: &Value) -> Value {
 fn merged(field: &str, last: &Value, file: &Value) -> Value {
     match file {
         Value::Object(map) => Value::Object(merged_map(field, last, map)),
-        Value::Array(items) => match merge_key(field) {
-            Some(key) => Value::Array(merged_list(key, last, items)),
-            None => file.clone(),
-        },
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => file.clone(),
+        Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            file.clone()
+        }
     }
 }
 
 fn merged_map(field: &str, last: &Value, file: &Map<String, Value>) -> Map<String, Value> {
     let mut out = Map::new();
     for (key, value) in file {
-        out.insert(
-            key.clone(),
-            merged(key, last.get(key).unwrap_or(&Value::Null), value),
-        );
-        if let (Some(merge_key), Value::Array(items)) = (merge_key(key), value) {
-            out.insert(format!("$setElementOrder/{key}"), order(merge_key, items));
+        let before = last.get(key).unwrap_or(&Value::Null);
+        match (merge_key(key), value) {
+            (Some(merge_key), Value::Array(items)) => {
+                // As kubectl does: an empty list merges nothing, and the API server refuses an order of nothing.
+                let merged = merged_list(merge_key, before, items);
+                if !merged.is_empty() {
+                    out.insert(key.clone(), Value::Array(merged));
+                }
+                if !items.is_empty() {
+                    out.insert(format!("$setElementOrder/{key}"), order(merge_key, items));
+                }
+            }
+            _ => {
+                out.insert(key.clone(), merged(key, before, value));
+            }
         }
     }
     if field == "strategy" {
@@ -149,6 +156,20 @@ mod tests {
             .pointer("/spec/template/spec/containers/0/$setElementOrder~1env")
             .unwrap();
         assert_eq!(order, &json!([{"name": "B"}]));
+    }
+
+    #[test]
+    fn an_empty_list_merges_nothing_and_still_deletes_what_was_applied_before() {
+        let container = "/spec/template/spec/containers/0";
+        let fresh = patch(&json!({}), &with_env(&json!([])));
+        assert_eq!(fresh.pointer(container), Some(&json!({"name": "app"})));
+        let last = with_env(&json!([{"name": "A", "value": "1"}]));
+        let emptied = patch(&live(&last), &with_env(&json!([])));
+        let deleted = json!([{"name": "A", "$patch": "delete"}]);
+        assert_eq!(
+            emptied.pointer(container),
+            Some(&json!({"name": "app", "env": deleted}))
+        );
     }
 
     #[test]

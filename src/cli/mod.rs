@@ -3,15 +3,19 @@
 //! Grants nothing and knows no right of its own: what it says about approvers and verdicts is what the API server,
 //! the operator and the gate said.
 
+mod advice;
 mod age;
 mod aim;
 mod args;
 mod audit;
 mod ballot;
 mod branches;
+mod candidates;
 mod check;
+mod complete;
 mod completion;
 mod connect;
+mod consequence;
 mod decision;
 mod exit;
 mod explain;
@@ -81,6 +85,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     runtime.block_on(async {
         match cli.command {
             Command::Completion(args) => completion::run(&args),
+            Command::Complete(args) => complete::run(&args).await,
             Command::Audit(args) => audit::run(&args, look),
             Command::Version(args) => version::run(&args, &cli.connection).await,
             Command::Online(command) => {

@@ -2,7 +2,7 @@
 //!
 //! Pure: targets, namespace and the request's id come in as values.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::permit::{Schedule, Target};
@@ -73,6 +73,31 @@ pub(super) fn permit(
     permit
 }
 
+/// The permit as a file that can be applied: what the API server and admission write themselves is left out.
+pub(super) fn as_file(permit: &Permit) -> Permit {
+    let ObjectMeta {
+        name,
+        namespace,
+        labels,
+        annotations,
+        ..
+    } = permit.metadata.clone();
+    Permit {
+        metadata: ObjectMeta {
+            name,
+            namespace,
+            labels,
+            annotations,
+            ..ObjectMeta::default()
+        },
+        spec: PermitSpec {
+            requested_by: None,
+            ..permit.spec.clone()
+        },
+        status: None,
+    }
+}
+
 /// The first workload's name and the random end of the request's id: readable, and new each time.
 fn permit_name(targets: &[Target], request_id: &str) -> String {
     let workload = targets
@@ -107,6 +132,22 @@ mod tests {
             permit_name(&[target("checkout")], REQUEST),
             "checkout-4n5p6"
         );
+    }
+
+    #[test]
+    fn a_file_holds_nothing_that_the_server_writes() {
+        let stored: Permit = serde_json::from_value(serde_json::json!({
+            "apiVersion": "permits.dev/v1alpha1", "kind": "Permit",
+            "metadata": {"name": "x", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": 1},
+            "spec": {"template": "t", "purpose": "p", "targets": [], "requestId": REQUEST, "requestedBy": {"username": "alice"}},
+            "status": {"phase": "Issued"},
+        }))
+        .unwrap();
+        let expected = serde_json::json!({
+            "apiVersion": "permits.dev/v1alpha1", "kind": "Permit", "metadata": {"name": "x", "namespace": "shop"},
+            "spec": {"template": "t", "purpose": "p", "targets": [], "requestId": REQUEST},
+        });
+        assert_eq!(serde_json::to_value(as_file(&stored)).unwrap(), expected);
     }
 
     #[test]

@@ -4,10 +4,11 @@
 
 use clap::ValueEnum;
 
+use super::branches::one_line;
 use super::exit::Exit;
-use crate::api::Permit;
 use crate::api::condition::ConditionType;
 use crate::api::vocabulary::{Outcome, Phase, RevocationReason};
+use crate::api::{Permit, PermitStatus};
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,11 +62,22 @@ pub(super) fn line(permit: &Permit) -> String {
         .map(|o| format!("; {o}"))
         .unwrap_or_default();
     let message = if status.summary.message.is_empty() {
-        "no message yet"
+        "no message yet".to_owned()
     } else {
-        &status.summary.message
+        one_line(&status.summary.message)
     };
     format!("{phase:<11} - {message}{outcome}")
+}
+
+/// Phase and most telling sentence, for the end of another line.
+pub(super) fn sentence(status: &PermitStatus) -> String {
+    let phase = status.phase.unwrap_or(Phase::Requested);
+    let message = one_line(&status.summary.message);
+    if message.is_empty() {
+        phase.to_string()
+    } else {
+        format!("{phase}: {message}")
+    }
 }
 
 /// Why a permit that is at rest did not succeed, for the last line.
@@ -128,7 +140,7 @@ fn holds(permit: &Permit, wanted: ConditionType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::permit::{PermitStatus, RevocationStatus};
+    use crate::api::permit::RevocationStatus;
     use serde_json::json;
 
     fn permit(phase: Option<Phase>) -> Permit {

@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// Do not store the permit: show it (client) or have the server judge it (server)
     #[arg(long, value_enum, default_value = "none")]
     dry_run: DryRun,
-    /// Output of the permit
+    /// Output of the permit; yaml and json are a file that can be applied
     #[arg(short, long, value_enum)]
     output: Option<Format>,
 }
@@ -62,11 +62,16 @@ pub(super) async fn run(args: &Args, cluster: &Cluster) -> anyhow::Result<Exit> 
     let reference = permit_ref(&permit.name_any());
     output::show(
         args.output,
-        &permit,
+        &petition::as_file(&permit),
         &reference,
         &format!("{reference} created{}", args.dry_run.suffix()),
     )?;
     if args.dry_run == DryRun::None {
+        if matches!(args.output, Some(Format::Json | Format::Yaml)) {
+            output::hint(&format!(
+                "{reference} created; --dry-run=client prints the file and stores nothing"
+            ));
+        }
         tell_next(&permit, &cluster).await;
     }
     Ok(Exit::Done)

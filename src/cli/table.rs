@@ -1,6 +1,9 @@
 //! A table as kubectl prints it: columns as wide as their widest cell, three spaces between.
 //!
-//! Knows widths, nothing of what stands in the cells. Cells hold no colour codes; an icon counts as one column.
+//! Knows widths, nothing of what stands in the cells. Cells hold no colour codes, and no control character that
+//! somebody wrote into an object reaches a terminal; an icon counts as one column.
+
+use super::branches::one_line;
 
 /// Lays out rows under their headings; no line ends in spaces.
 pub(super) fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
@@ -8,7 +11,11 @@ pub(super) fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
         .iter()
         .map(|heading| (*heading).to_owned())
         .collect();
-    let all = || std::iter::once(&heading_row).chain(rows);
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| one_line(cell)).collect())
+        .collect();
+    let all = || std::iter::once(&heading_row).chain(&rows);
     let width = |column: usize| {
         all()
             .filter_map(|row| row.get(column))

@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::age::distance;
+use super::branches::one_line;
 use super::look::{Look, phase_mark};
 use super::{branches, stages};
 use crate::api::vocabulary::Phase;
@@ -60,9 +61,9 @@ fn head(permit: &Permit, look: Look, now: Timestamp) -> String {
         ),
         (
             "Requester",
-            requester.to_owned(),
+            one_line(requester),
             "Purpose",
-            permit.spec.purpose.clone(),
+            one_line(&permit.spec.purpose),
         ),
     ];
     let mut lines: Vec<String> = Vec::new();
@@ -84,7 +85,7 @@ fn head(permit: &Permit, look: Look, now: Timestamp) -> String {
     lines.push(format!(
         "{:<13}{}",
         "Message:",
-        or_dash(&status.summary.message)
+        or_dash(&one_line(&status.summary.message))
     ));
     lines.join("\n")
 }
@@ -226,6 +227,29 @@ NAME                   KIND         STATE         AGE   INFO
                 colour: false
             })
         );
+    }
+
+    #[test]
+    fn nothing_that_people_wrote_reaches_the_terminal_as_a_command() {
+        let mut permit = permit(
+            &json!({"phase": "InReview", "summary": {"message": "a\u{1b}[2Jb", "change": "x\u{1b}]0;y"}}),
+        );
+        permit.spec.purpose = "first\nsecond\u{1b}[1A".into();
+        let view = View {
+            permit: &permit,
+            approvals: &[],
+            workloads: &[],
+        };
+        let drawn = render(
+            &view,
+            Look {
+                unicode: true,
+                colour: false,
+            },
+            NOW.parse().unwrap(),
+        );
+        assert!(!drawn.contains('\u{1b}'), "{drawn:?}");
+        assert!(drawn.contains("first second"), "{drawn}");
     }
 
     #[test]

@@ -7,11 +7,13 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
 
 use super::ballot::{self, Ballot};
 use super::connect::{Cluster, FIELD_MANAGER};
+use super::consequence;
 use super::decision::{self, Before};
 use super::exit::{Exit, Refusal};
 use super::follow::Following;
@@ -34,25 +36,31 @@ enum Stored {
 /// Decides about a permit.
 pub(super) async fn run(mut ballot: Ballot, cluster: &Cluster) -> anyhow::Result<Exit> {
     let permit = read_permit(&ballot, cluster).await?;
-    if ballot.role.is_none() && ballot::needs_role(ballot.decision) {
-        ballot.role = Some(role_of(&permit.spec.template, cluster).await?);
-    }
     let username = cluster.whoami().await?;
-    let approvals = approvals_of(&ballot.name, cluster)
-        .await
-        .unwrap_or_default();
-    let stored = store(
-        &permit,
-        &ballot,
-        &Before {
-            username: &username,
-            approvals: &approvals,
-            taken: 0,
-        },
-        cluster,
-    )
-    .await?;
-    tell(&ballot, stored, cluster)
+    let approvals = approvals_of(&ballot.name, cluster).await;
+    let known = approvals.is_ok();
+    let approvals = approvals.unwrap_or_default();
+    let before = Before {
+        username: &username,
+        approvals: &approvals,
+        taken: 0,
+    };
+    let stored = if let Some(there) = decision::standing(&permit, &ballot, &before) {
+        Stored::Already(there.clone())
+    } else {
+        consequence::possible(&permit, &ballot, known.then_some(&before))?;
+        if ballot.role.is_none() && ballot::needs_role(ballot.decision) {
+            ballot.role = Some(role_of(&ballot, &permit.spec.template, cluster).await?);
+        }
+        store(&permit, &ballot, &before, cluster).await?
+    };
+    let effect = match &stored {
+        Stored::Made(_) if ballot.dry_run == DryRun::None && ballot.output.is_none() => {
+            consequence::effect(&permit, &ballot, cluster).await
+        }
+        Stored::Made(_) | Stored::Already(_) => None,
+    };
+    tell(&ballot, stored, effect, cluster)
 }
 
 /// The permit as it is; before an approval, as the operator has reviewed it.
@@ -102,7 +110,7 @@ fn is_reviewed(permit: &Permit) -> bool {
     reviewed.is_some_and(|status| status.observed_generation >= permit.metadata.generation)
 }
 
-async fn role_of(template: &str, cluster: &Cluster) -> anyhow::Result<String> {
+async fn role_of(ballot: &Ballot, template: &str, cluster: &Cluster) -> anyhow::Result<String> {
     let templates: Api<PermitTemplate> = Api::all(cluster.client.clone());
     let found = templates.get(template).await.map_err(|error| {
         let status = super::exit::report(&anyhow::Error::from(error)).message;
@@ -111,7 +119,26 @@ async fn role_of(template: &str, cluster: &Cluster) -> anyhow::Result<String> {
             "give --role ROLE",
         )
     })?;
-    Ok(ballot::only_role(template, &found.spec)?)
+    let roles = ballot::roles(&found.spec);
+    if roles.len() > 1
+        && let [held] = held_among(ballot, &roles, cluster).await.as_slice()
+    {
+        return Ok((*held).to_owned());
+    }
+    Ok(ballot::only_role(template, &roles)?)
+}
+
+/// The roles that the API server says this person holds; it is asked for convenience, and asked again by admission.
+async fn held_among<'r>(ballot: &Ballot, roles: &[&'r str], cluster: &Cluster) -> Vec<&'r str> {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
+    let mut held = Vec::new();
+    for role in roles {
+        let asked = ballot::right(ballot, role, &cluster.namespace);
+        let answer = reviews.create(&PostParams::default(), &asked).await;
+        let may = answer.ok().and_then(|review| review.status);
+        held.extend(may.is_some_and(|status| status.allowed).then_some(*role));
+    }
+    held
 }
 
 /// The decisions about a permit so far.
@@ -163,13 +190,21 @@ async fn store(
     Err(Refusal::error(message, next).into())
 }
 
-fn tell(ballot: &Ballot, stored: Stored, cluster: &Cluster) -> anyhow::Result<Exit> {
+fn tell(
+    ballot: &Ballot,
+    stored: Stored,
+    effect: Option<String>,
+    cluster: &Cluster,
+) -> anyhow::Result<Exit> {
     let reference = permit_ref(&ballot.name);
     let done = ballot::participle(ballot.decision);
+    let effect = effect
+        .map(|effect| format!(" ({effect})"))
+        .unwrap_or_default();
     let (approval, text) = match stored {
         Stored::Made(approval) => (
             approval,
-            format!("{reference} {done}{}", ballot.dry_run.suffix()),
+            format!("{reference} {done}{}{effect}", ballot.dry_run.suffix()),
         ),
         Stored::Already(approval) => (approval, format!("{reference} already {done} by you")),
     };

@@ -3,9 +3,10 @@
 //! Record the intent, do what the status must not claim before it is done, write the transition on the version it was
 //! decided on, then act, then show. Revocation, stop and rollback do not wait for the ledger; their records follow.
 
+use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::effects::{after, before};
 use super::{Context, Error, events, record};
@@ -46,10 +47,32 @@ async fn write_status(ctx: &Context, world: &World, status: &PermitStatus) -> Re
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    deadline(api.patch_status(name, &params, &Patch::Apply(&body)))
+    let stored = deadline(api.patch_status(name, &params, &Patch::Apply(&body)))
+        .await
+        .map_err(|error| Error::Status(name.clone(), error))?;
+    erase(&api, &stored, status).await
+}
+
+/// Server-side apply leaves alone what somebody else wrote into the status; that is taken out, so that it shows the truth.
+async fn erase(api: &Api<Permit>, stored: &Permit, status: &PermitStatus) -> Result<(), Error> {
+    // As they are written: times have fractions of a second only in memory.
+    let written = |status: &PermitStatus| json!({"metadata": {}, "status": status});
+    let found = written(&stored.status.clone().unwrap_or_default());
+    let json_patch::Patch(mut foreign) = json_patch::diff(&found, &written(status));
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let (name, version) = (stored.name_any(), stored.resource_version());
+    warn!(permit = %name, fields = foreign.len(), "status held what the operator did not write");
+    // Only on the version that was just read.
+    let same = json!([{"op": "replace", "path": "/metadata/resourceVersion", "value": version}]);
+    let mut patch: json_patch::Patch = serde_json::from_value(same).unwrap_or_default();
+    patch.0.append(&mut foreign);
+    let (params, patch) = (PatchParams::default(), Patch::Json::<()>(patch));
+    deadline(api.patch_status(&name, &params, &patch))
         .await
         .map(drop)
-        .map_err(|error| Error::Status(name.clone(), error))
+        .map_err(|error| Error::Status(name, error))
 }
 
 /// Counts and logs only what was written (a crash before the write must not count twice).

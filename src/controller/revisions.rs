@@ -1,4 +1,4 @@
-//! Revisions: keeps every content that a template ever had, named by its digest (`decisions.md` 5).
+//! Revisions: keeps every content that a template ever had, named by the template and the content's digest (`decisions.md` 5).
 //!
 //! Immutable objects in the operator's namespace; only the time since when a content is the current one moves. Does
 //! not know which permit is governed by which.
@@ -27,7 +27,7 @@ pub(super) async fn keep(ctx: &Context) {
         }
         let known = revisions.iter().any(|r| r.digest == digest);
         let kept = if known {
-            renew(ctx, &digest).await
+            renew(ctx, &name, &digest).await
         } else {
             create(ctx, &name, &digest, content).await
         };
@@ -44,7 +44,7 @@ async fn create(ctx: &Context, template: &str, digest: &str, content: String) ->
     ctx.ensure_leading()?;
     let map = ConfigMap {
         metadata: ObjectMeta {
-            name: Some(revision_name(digest)),
+            name: Some(revision_name(template, digest)),
             namespace: Some(ctx.namespace.clone()),
             labels: Some(BTreeMap::from([(
                 REVISION_LABEL.to_owned(),
@@ -70,7 +70,7 @@ async fn create(ctx: &Context, template: &str, digest: &str, content: String) ->
 }
 
 /// A content that comes back is current from now on.
-async fn renew(ctx: &Context, digest: &str) -> Result<(), Error> {
+async fn renew(ctx: &Context, template: &str, digest: &str) -> Result<(), Error> {
     ctx.ensure_leading()?;
     let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &ctx.namespace);
     let patch = json!({"metadata": {"annotations": {CURRENT_SINCE: ctx.clock.now().to_string()}}});
@@ -78,8 +78,12 @@ async fn renew(ctx: &Context, digest: &str) -> Result<(), Error> {
         field_manager: Some(FIELD_MANAGER.into()),
         ..PatchParams::default()
     };
-    deadline(api.patch(&revision_name(digest), &params, &Patch::Merge(patch)))
-        .await
-        .map(drop)
-        .map_err(|error| Error::Revision(digest.to_owned(), error))
+    deadline(api.patch(
+        &revision_name(template, digest),
+        &params,
+        &Patch::Merge(patch),
+    ))
+    .await
+    .map(drop)
+    .map_err(|error| Error::Revision(template.to_owned(), error))
 }

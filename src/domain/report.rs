@@ -11,10 +11,12 @@ use super::aftermath::{Aftermath, Undoing};
 use super::conditions::conditions;
 use super::decide::Walk;
 use super::quorum::Ballot;
-use super::standing::{Window, stamp};
+use super::standing::{Window, stamp, told_revocation};
 use super::world::Due;
 use crate::api::condition::merge;
-use crate::api::permit::{CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target};
+use crate::api::permit::{
+    CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target,
+};
 use crate::api::vocabulary::{Decision, Phase, RevocationReason};
 
 /// How often a live change is looked at while its checks are asked.
@@ -58,12 +60,13 @@ pub(super) fn held(walk: &Walk<'_>) -> Option<String> {
 
 /// The status to write.
 pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
-    let world = walk.world;
+    let (world, at_rest) = (walk.world, walk.phase.is_terminal());
+    // Facts hold the time of what is issued; before that there is none, whatever the status says.
     let issued = walk
         .armed
         .as_ref()
         .and_then(|a| a.issued_time.clone())
-        .or_else(|| world.recorded.issued_time.clone());
+        .or_else(|| at_rest.then(|| world.recorded.issued_time.clone())?);
     let window = window(walk);
     PermitStatus {
         phase: Some(walk.phase),
@@ -201,7 +204,11 @@ fn revocation(walk: &Walk<'_>, rest: &Aftermath) -> Option<RevocationStatus> {
         .as_ref()
         .map_or("Done", Undoing::as_str)
         .to_owned();
-    if let Some(mut recorded) = walk.world.recorded.revocation.clone() {
+    // A recorded reason that its own object does not give was written by somebody else.
+    let recorded = walk.world.recorded.revocation.clone().filter(|recorded| {
+        revoking(walk).is_none_or(|b| b.reason.is_none() || b.reason == Some(recorded.reason))
+    });
+    if let Some(mut recorded) = recorded {
         recorded.rollback = if walk.world.spent.is_some() {
             recorded.rollback
         } else {
@@ -210,24 +217,34 @@ fn revocation(walk: &Walk<'_>, rest: &Aftermath) -> Option<RevocationStatus> {
         return Some(recorded);
     }
     let step = walk.transitions.iter().find(|t| t.to == Phase::Revoked);
-    let object = walk
-        .world
-        .ballots
-        .iter()
-        .find(|b| b.decision == Decision::Revoke);
+    let object = revoking(walk);
     let word = step.map_or("", |s| s.reason);
+    let found = RevocationReason::ALL.iter().find(|r| r.as_str() == word);
     Some(RevocationStatus {
-        reason: *RevocationReason::ALL
-            .iter()
-            .find(|r| r.as_str() == word)
-            .unwrap_or(&RevocationReason::ApproverRequest),
+        reason: found
+            .copied()
+            .or_else(|| object.and_then(|b| b.reason))
+            .unwrap_or(RevocationReason::ApproverRequest),
         approval: object.map_or_else(
             || revocation_name(&walk.world.request.name),
             |b| b.approval.clone(),
         ),
-        message: step.map(|s| s.because.clone()).unwrap_or_default(),
+        message: step
+            .map(|s| s.because.clone())
+            .or_else(|| object.map(told_revocation))
+            .unwrap_or_default(),
         rollback: undoing,
     })
+}
+
+/// The object that ended the permit, which nobody can write away.
+fn revoking<'a>(walk: &'a Walk<'_>) -> Option<&'a Ballot> {
+    let mut revocations = walk
+        .world
+        .ballots
+        .iter()
+        .filter(|b| b.decision == Decision::Revoke);
+    revocations.next()
 }
 
 /// The fixed name of the operator's own revocation of a permit, so that it is created once.
@@ -237,6 +254,7 @@ pub fn revocation_name(permit: &str) -> String {
     format!("{stem}.operator-revoke")
 }
 
+/// The last decision, rule by rule; at rest nothing is decided any more, and the one that led there stays.
 fn summary(walk: &Walk<'_>, rest: &Aftermath, window: Option<Window>) -> Summary {
     let spec = &walk.world.request.spec;
     let approvals = match walk.template {

@@ -45,11 +45,7 @@ pub fn ended(case: &Case<'_>, digest: &str) -> Option<(Phase, String)> {
     }
     let find = |decision| case.ballots.iter().find(move |b| b.decision == decision);
     if let Some(b) = find(Decision::Revoke) {
-        let reason = b.reason.unwrap_or(RevocationReason::ApproverRequest);
-        return Some((
-            Phase::Revoked,
-            format!("{reason} by {}: {}", speaker(b), b.reasoning),
-        ));
+        return Some((Phase::Revoked, told_revocation(b)));
     }
     if let Some(b) = case
         .ballots
@@ -70,6 +66,12 @@ pub fn ended(case: &Case<'_>, digest: &str) -> Option<(Phase, String)> {
                 format!("cancelled by {}: {}", b.person, b.reasoning),
             )
         })
+}
+
+/// Why and by whom a permit is revoked, in one sentence.
+pub fn told_revocation(ballot: &Ballot) -> String {
+    let reason = ballot.reason.unwrap_or(RevocationReason::ApproverRequest);
+    format!("{reason} by {}: {}", speaker(ballot), ballot.reasoning)
 }
 
 /// Who speaks in a ballot: a person, or the operator that found something.

@@ -99,7 +99,9 @@ pub fn router(gate: Gate) -> Router {
 async fn judge(gate: &Gate, door: Door, request: &Request) -> Answer {
     match door {
         Door::Own => own::review(gate, request).await,
-        Door::Stamp => stamp::stamp(request, ulid::Ulid::new()),
+        Door::Stamp => {
+            stamp::malformed(request).unwrap_or_else(|| stamp::stamp(request, ulid::Ulid::new()))
+        }
         Door::Workload | Door::Report => match is_judged(request) {
             Ok(()) => match workload::review(gate, request, door == Door::Workload).await {
                 Ok(answer) => answer,

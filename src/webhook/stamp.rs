@@ -1,12 +1,32 @@
 //! Stamp: writes into our own kinds who sent them, as the API server authenticated them (threat row 37).
 //!
-//! CREATE sets, UPDATE restores from the old object; what a writer puts there is replaced. Judges nothing.
+//! CREATE sets, UPDATE restores from the old object; what a writer puts there is replaced. Refuses a permit with mistakes
+//! in form before its schema is asked; judges nothing else.
 
 use serde_json::{Value, json};
 use ulid::Ulid;
 
 use super::review::{Answer, Request};
-use crate::api::GROUP;
+use crate::api::{GROUP, Permit};
+use crate::domain::parse;
+
+/// The refusal of a permit with mistakes, all of them at once: rules of the schema would tell theirs alone, and by an
+/// answer on which `kubectl apply --force` deletes the object (`decisions.md` 10). What cannot be read at all is the
+/// schema's to tell.
+pub(super) fn malformed(request: &Request) -> Option<Answer> {
+    let object = request.object.as_ref()?;
+    let before = request.old_object.as_ref().and_then(|old| old.get("spec"));
+    if request.resource.resource != "permits" || object.get("spec") == before {
+        return None;
+    }
+    let permit: Permit = serde_json::from_value(object.clone()).ok()?;
+    let errors = parse::mistakes(&permit.spec, &request.namespace);
+    let told = || {
+        let (count, all) = (errors.len(), parse::listed(&errors));
+        Answer::deny(format!("InvalidPermit: {count} mistake(s):\n  {all}"))
+    };
+    (!errors.is_empty()).then(told)
+}
 
 /// Answers a review of a Permit or an Approval with the stamps it needs.
 pub(super) fn stamp(request: &Request, fresh: Ulid) -> Answer {

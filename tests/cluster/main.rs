@@ -4,7 +4,10 @@
 //! Faults that would hit every test at once are in `tests/faults`.
 #![cfg(test)]
 
+mod bad_input;
+mod forgery;
 mod health;
 mod lifecycle;
 mod owners;
+mod plugin;
 mod site;

@@ -51,7 +51,17 @@ fn by_mode(request: &Request, mode: GateMode, decision: &GateDecision) -> Answer
     let first = decision.message.lines().next().unwrap_or_default();
     match (judged.admits, request.is_dry_run(), mode) {
         (true, true, _) => Answer::admit().warn(&format!("{DRY_RUN_ADMITS}: {}", judged.why)),
-        (false, true, _) => Answer::admit().warn(&format!("{DRY_RUN_DENIES}: {first}")),
+        (false, true, GateMode::Enforce) => {
+            Answer::admit().warn(&format!("{DRY_RUN_DENIES}: {first}"))
+        }
+        // What a dry run foretells is what the change then meets: here it is reported only.
+        (false, true, GateMode::Warn | GateMode::Audit | GateMode::Off) => {
+            let told = format!(
+                "{DRY_RUN_ADMITS}: mode {} reports only; enforce says {first}",
+                mode.as_str()
+            );
+            Answer::admit().warn(&told)
+        }
         (true, false, _) => match (judged.permit.as_deref(), &judged.obligation) {
             (Some(""), Some(obligation)) => Answer::admit().warn(obligation),
             (Some(permit), Some(obligation)) => {
