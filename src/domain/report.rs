@@ -18,6 +18,8 @@ use crate::api::vocabulary::{Decision, Phase, RevocationReason};
 
 /// How often a live change is looked at while its checks are asked.
 const LIVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the approvals of an issued permit are asked again: a right that is taken away makes no event.
+const RIGHTS_INTERVAL: Duration = Duration::from_secs(30);
 /// How soon something that could not be asked is asked again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -306,11 +308,12 @@ pub(super) fn revisit(walk: &Walk<'_>, rest: &Aftermath) -> Option<Duration> {
         Phase::Executing | Phase::Validating => Some(LIVE_INTERVAL),
         Phase::Issued => {
             let window = window(walk)?;
-            Some(until(if walk.world.now < window.opens {
+            let turns = until(if walk.world.now < window.opens {
                 window.opens
             } else {
                 window.closes
-            }))
+            });
+            Some(turns.min(RIGHTS_INTERVAL))
         }
         _ => {
             let template = walk.template?;
