@@ -137,6 +137,14 @@ fn undo(walk: &Walk<'_>, rest: &mut Aftermath) {
     rest.undoing = Some(worst);
 }
 
+/// Whether there was a change to undo: one that was watched, or one that had to be undone before anybody watched it.
+fn has_begun(walk: &Walk<'_>) -> bool {
+    let undone = [Undoing::Pending, Undoing::Accepted, Undoing::Done];
+    let revocation = walk.world.recorded.revocation.as_ref();
+    walk.world.recorded.execution.is_some()
+        || revocation.is_some_and(|r| undone.iter().any(|u| u.as_str() == r.rollback))
+}
+
 fn is_rolling(fact: &TargetFact) -> bool {
     fact.live
         .as_ref()
@@ -158,7 +166,7 @@ fn undoing(walk: &Walk<'_>, fact: &TargetFact, prior: &Prior) -> Undoing {
         };
     };
     if is_restored(fact, prior) {
-        let started = walk.world.recorded.execution.is_some();
+        let started = has_begun(walk);
         return match (&live.rollout, started) {
             (_, false) => Undoing::NotNeeded,
             (Rollout::Complete | Rollout::Paused, true) => Undoing::Done,
