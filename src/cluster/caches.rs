@@ -201,6 +201,15 @@ impl Caches {
             .collect()
     }
 
+    /// The namespaces that have facts, those that are gone included.
+    pub fn namespaces_with_facts(&self) -> Vec<String> {
+        self.facts
+            .state()
+            .iter()
+            .filter_map(|secret| secret.labels().get(FACTS_LABEL).cloned())
+            .collect()
+    }
+
     /// The facts of a namespace, if it is enrolled.
     pub fn facts(&self, namespace: &str) -> Option<Facts> {
         self.facts_versioned(namespace).map(|(facts, _)| facts)

@@ -30,8 +30,10 @@ pub(super) async fn apply(
         write_status(ctx, world, &decision.status).await?;
     }
     count(ctx, world, &decision);
-    events::show(ctx, permit, world, &decision.announcements).await;
-    after(ctx, world, &decision).await
+    // Side by side: a rollback does not wait for Events, and a refused one is told all the same.
+    let showing = events::show(ctx, permit, world, &decision.announcements);
+    let ((), done) = futures::join!(showing, after(ctx, world, &decision));
+    done
 }
 
 /// Server-side apply of the whole status, on the version that was decided on: whoever edited meanwhile wins.
@@ -46,10 +48,14 @@ async fn write_status(ctx: &Context, world: &World, status: &PermitStatus) -> Re
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    deadline(api.patch_status(name, &params, &Patch::Apply(&body)))
+    let written = deadline(api.patch_status(name, &params, &Patch::Apply(&body)))
         .await
-        .map(drop)
-        .map_err(|error| Error::Status(name.clone(), error))
+        .map_err(|error| Error::Status(name.clone(), error))?;
+    ctx.desk.wrote(
+        &world.request.uid,
+        written.metadata.resource_version.as_deref(),
+    );
+    Ok(())
 }
 
 /// Counts and logs only what was written (a crash before the write must not count twice).
