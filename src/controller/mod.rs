@@ -5,6 +5,7 @@
 pub mod admitted;
 mod apply;
 mod book;
+mod census;
 mod desk;
 mod drifts;
 mod effects;

@@ -3,6 +3,7 @@
 //! The end of one that was issued is recorded before it is forgotten. Does not know why it was deleted.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use tracing::{info, warn};
@@ -14,8 +15,12 @@ use crate::api::facts::Facts;
 /// Forgets what is gone, in every namespace that has facts.
 pub(super) async fn sweep(ctx: &Context) {
     let namespaces = ctx.caches.namespaces_with_facts().into_iter();
-    let known: Vec<(String, Facts)> = namespaces
-        .filter_map(|namespace| ctx.caches.facts(&namespace).map(|facts| (namespace, facts)))
+    let known: Vec<(String, Arc<Facts>)> = namespaces
+        .filter_map(|namespace| {
+            ctx.caches
+                .shared_facts(&namespace)
+                .map(|facts| (namespace, facts))
+        })
         .collect();
     // Looked at after the facts: a permit is known before anything is put on record about it.
     let permits = ctx.caches.permit_store().state();

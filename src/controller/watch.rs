@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::book::About;
-use super::{Context, enrol, journal, orphans, revisions};
+use super::{Context, census, enrol, journal, orphans, revisions};
 use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
 use crate::domain::check::GuardCheck;
@@ -27,6 +27,8 @@ use crate::domain::template::governing;
 const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked for what permits left behind that are gone.
 const SWEEP: Duration = Duration::from_secs(15);
+/// How often the permits are counted for the metrics.
+const CENSUS: Duration = Duration::from_secs(5);
 /// The longest time between two healthy polls that still counts as watched, in intervals.
 const LONGEST_GAP: u32 = 3;
 
@@ -47,11 +49,13 @@ pub async fn watch(
 ) {
     let catching_up = every(TICK, &stop, || journal::catch_up(&ctx));
     let sweeping = every(SWEEP, &stop, || orphans::sweep(&ctx));
+    let counting = every(CENSUS, &stop, || async { census::take(&ctx) });
     // None waits for another: a ledger that hangs must not keep up the guard.
     tokio::join!(
         guard(Arc::clone(&ctx), due, stop.clone()),
         catching_up,
-        sweeping
+        sweeping,
+        counting
     );
 }
 

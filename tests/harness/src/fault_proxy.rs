@@ -58,11 +58,7 @@ struct Plan {
 enum Act {
     Strike(When, Strike),
     /// Says that the write has arrived, waits until it may go on, and says how it was answered.
-    Delay(
-        oneshot::Sender<()>,
-        oneshot::Receiver<()>,
-        oneshot::Sender<StatusCode>,
-    ),
+    Delay(Signals),
 }
 
 /// A write that is on its way for as long as the test wants.
@@ -184,7 +180,7 @@ impl FaultProxy {
         let (come, arrived) = oneshot::channel();
         let (go, gone) = oneshot::channel();
         let (told, answer) = oneshot::channel();
-        let act = Act::Delay(come, gone, told);
+        let act = Act::Delay((come, gone, told));
         self.proxy.book().plan = Some(Plan { nth, act });
         Delayed {
             arrived: Some(arrived),
@@ -261,21 +257,39 @@ async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
             strike();
             refused()
         }
-        Some(Act::Delay(come, gone, told)) => {
-            // A task of its own: a write that is on its way arrives, also when the writer has hung up since.
-            let delayed = tokio::spawn(async move {
-                // Whoever does not listen any more has given the test up.
-                let _ = come.send(());
-                let _ = gone.await;
-                let answer = proxy.forward(request).await;
-                let answer = answer.unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response());
-                let _ = told.send(answer.status());
-                answer
-            });
+        Some(Act::Delay(signals)) => {
+            let delayed = delayed(proxy, request, signals);
             delayed.await.unwrap_or_else(|_| refused())
         }
         None => proxy.forward(request).await.unwrap_or_else(|_| refused()),
     }
+}
+
+/// What a delayed write says when it has come, waits for, and says when it is answered.
+type Signals = (
+    oneshot::Sender<()>,
+    oneshot::Receiver<()>,
+    oneshot::Sender<StatusCode>,
+);
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a write that is on its way arrives, also when the writer has hung up since: it must outlive the request"
+)]
+fn delayed(
+    proxy: Arc<Proxy>,
+    request: Request,
+    (come, go, told): Signals,
+) -> tokio::task::JoinHandle<Response> {
+    tokio::spawn(async move {
+        // Whoever does not listen any more has given the test up.
+        let _ = come.send(());
+        let _ = go.await;
+        let answer = proxy.forward(request).await;
+        let answer = answer.unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response());
+        let _ = told.send(answer.status());
+        answer
+    })
 }
 
 fn is_counted(method: &Method, uri: &Uri) -> bool {
