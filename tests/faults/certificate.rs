@@ -75,11 +75,6 @@ async fn f24_no_call_fails_while_certificate_and_authority_are_exchanged() -> Re
                 "no overlap: {before}\n{after}"
             );
         }
-        println!(
-            "{calls} calls, {} leaves, {} bundles",
-            leaves.len(),
-            bundles.len()
-        );
         Ok(())
     })
     .await

@@ -6,9 +6,9 @@
 //! certificates, template revisions and webhook configurations are upkeep and do not count.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
 use permit_harness::fault_proxy::{When, Write};
@@ -56,45 +56,36 @@ async fn f11_a_crash_before_or_after_any_write_ends_as_if_there_had_been_none() 
     let site = site().await?;
     let operator = Arc::clone(&site.operator);
     told(&operator, async {
-        let began = Instant::now();
         let (undisturbed, writes) = undisturbed(&site).await?;
         ensure!(
             undisturbed.outcome == Some(Outcome::RolledBack),
             "{undisturbed:#?}"
         );
-        println!(
-            "undisturbed: {} writes in {:?}: {writes:#?}\n{undisturbed:#?}",
-            writes.len(),
-            began.elapsed()
-        );
-        let mut cases = 0;
         for when in [When::Before, When::After] {
-            for nth in 1..=MOST_WRITES {
-                let case = Instant::now();
-                let Some(end) = struck(&site, nth, when)
-                    .await
-                    .with_context(|| format!("{when:?} write {nth}"))?
-                else {
-                    // The run ended with fewer writes than that: every one of them has been struck at.
-                    ensure!(
-                        nth + 1 >= writes.len(),
-                        "only {nth} writes {when:?}, {} undisturbed",
-                        writes.len()
-                    );
-                    break;
-                };
-                ensure!(
-                    end == undisturbed,
-                    "{when:?} write {nth}: {end:#?}\nundisturbed: {undisturbed:#?}"
-                );
-                println!("{when:?} write {nth}: {:?}", case.elapsed());
-                cases += 1;
-            }
+            let struck_at = strike_at_each(&site, when, &undisturbed).await?;
+            ensure!(
+                struck_at + 1 >= writes.len(),
+                "struck {when:?} {struck_at} writes only, undisturbed there are: {writes:#?}"
+            );
         }
-        println!("{cases} crashes in {:?}", began.elapsed());
         Ok(())
     })
     .await
+}
+
+/// One case for each write, until a story ends with fewer writes than that; returns how many there were.
+async fn strike_at_each(site: &Site, when: When, undisturbed: &End) -> Result<usize> {
+    for nth in 1..=MOST_WRITES {
+        let case = struck(site, nth, when).await;
+        match case.with_context(|| format!("{when:?} write {nth}"))? {
+            None => return Ok(nth - 1),
+            Some(end) => ensure!(
+                end == *undisturbed,
+                "{when:?} write {nth}: {end:#?}\nundisturbed: {undisturbed:#?}"
+            ),
+        }
+    }
+    bail!("more than {MOST_WRITES} writes in one lifecycle")
 }
 
 async fn site() -> Result<Site> {

@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, ResourceExt};
 use permit_harness::{ControlPlane, User, eventually};
 use permit_operator::api::facts::{DATA_KEY, Facts, facts_name};
 use permit_operator::api::vocabulary::{Outcome, Phase};
@@ -237,7 +237,11 @@ impl Scene {
         let approvals: Api<Approval> = Api::namespaced(self.admin.clone(), &self.namespace);
         let all = approvals.list(&ListParams::default()).await?;
         let revokes = |a: &&Approval| a.spec.decision.to_string() == "Revoke";
-        Ok(all.iter().filter(revokes).map(|a| a.name_any()).collect())
+        Ok(all
+            .iter()
+            .filter(revokes)
+            .map(ResourceExt::name_any)
+            .collect())
     }
 
     /// What the operator keeps about the namespace.

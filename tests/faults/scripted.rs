@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
+use permit_operator::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -25,6 +25,10 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     /// Answers for as long as the test's runtime lives.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a stub of one test: it ends with the test's runtime"
+    )]
     pub(crate) async fn start() -> Result<Self> {
         let errors = Errors::default();
         let listener = TcpListener::bind("127.0.0.1:0")
@@ -54,10 +58,7 @@ fn lock(errors: &Errors) -> MutexGuard<'_, BTreeMap<String, u32>> {
 }
 
 async fn answer(State(errors): State<Errors>, body: String) -> Json<Value> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64();
+    let now = SystemClock.now().as_duration().as_secs_f64();
     // `timestamp(` asks how fresh the series are, `5..` for errors, and the rest for all requests.
     let decoded = reqwest::Url::parse(&format!("http://form/?{body}"));
     let query = decoded
