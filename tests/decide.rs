@@ -602,11 +602,17 @@ fn t30_a_revoked_permit_written_back_to_issued_is_revoked_again() {
 #[test]
 fn the_window_waits_until_it_opens() {
     let scene = permit()
-        .with(|w| w.request.earliest_start = Some(at(60)))
+        .with(|w| w.request.earliest_start = Some(at(20)))
         .issued();
     let decision = check(&scene, Phase::Issued, "WindowNotOpen");
     condition(&decision, "Active", "False");
-    assert_eq!(decision.revisit, Some(MINUTE + Duration::from_millis(50)));
+    assert_eq!(decision.revisit, Some(Duration::from_millis(20_050)));
+}
+
+#[test]
+fn the_rights_behind_an_issued_permit_are_asked_again_long_before_its_window_closes() {
+    let decision = check(&permit().issued(), Phase::Issued, "AwaitingChange");
+    assert_eq!(decision.revisit, Some(Duration::from_secs(30)));
 }
 
 #[test]

@@ -189,6 +189,14 @@ impl Caches {
         all.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
+    /// The namespaces that have facts, those that are gone included.
+    pub fn namespaces_with_facts(&self) -> Vec<String> {
+        let prefix = facts_name("");
+        let all = self.facts.all_in(&self.own).into_iter();
+        all.filter_map(|(name, _)| name.strip_prefix(&prefix).map(str::to_owned))
+            .collect()
+    }
+
     /// The facts of a namespace, if it is enrolled. What cannot be read is as if it were absent: nothing is admitted by
     /// it.
     pub fn shared_facts(&self, namespace: &str) -> Option<Arc<Facts>> {

@@ -42,6 +42,13 @@ impl CallError {
         matches!(self.code(), Some(400 | 422))
     }
 
+    /// Does the API server say which fields are wrong? A patch whose `test` fails is invalid, and no field is.
+    pub fn names_fields(&self) -> bool {
+        self.status()
+            .and_then(|status| status.details.as_ref())
+            .is_some_and(|details| !details.causes.is_empty())
+    }
+
     /// Is the object gone, or was it never there?
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(404)

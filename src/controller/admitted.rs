@@ -2,7 +2,7 @@
 //!
 //! A memory, not a record: a loss is told by an execution without an executor, never made up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::world::Admitted;
@@ -32,6 +32,14 @@ impl AdmittedBook {
             .unwrap_or_else(PoisonError::into_inner)
             .get(permit_uid)
             .cloned()
+    }
+
+    /// Forgets every permit but these.
+    pub fn keep(&self, living: &BTreeSet<String>) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|uid, _| living.contains(uid));
     }
 
     /// Forgets a permit that came to rest.

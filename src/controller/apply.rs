@@ -31,8 +31,10 @@ pub(super) async fn apply(
         write_status(ctx, world, &decision.status).await?;
     }
     count(ctx, world, &decision);
-    events::show(ctx, permit, world, &decision.announcements).await;
-    after(ctx, world, &decision).await
+    // Side by side: a rollback does not wait for Events, and a refused one is told all the same.
+    let showing = events::show(ctx, permit, world, &decision.announcements);
+    let ((), done) = futures::join!(showing, after(ctx, world, &decision));
+    done
 }
 
 /// Server-side apply of the whole status, on the version that was decided on: whoever edited meanwhile wins.
@@ -50,17 +52,22 @@ async fn write_status(ctx: &Context, world: &World, status: &PermitStatus) -> Re
     let stored = deadline(api.patch_status(name, &params, &Patch::Apply(&body)))
         .await
         .map_err(|error| Error::Status(name.clone(), error))?;
-    erase(&api, &stored, status).await
+    let stored = erase(&api, stored, status).await?;
+    ctx.desk.wrote(
+        &world.request.uid,
+        stored.metadata.resource_version.as_deref(),
+    );
+    Ok(())
 }
 
 /// Server-side apply leaves alone what somebody else wrote into the status; that is taken out, so that it shows the truth.
-async fn erase(api: &Api<Permit>, stored: &Permit, status: &PermitStatus) -> Result<(), Error> {
+async fn erase(api: &Api<Permit>, stored: Permit, status: &PermitStatus) -> Result<Permit, Error> {
     // As they are written: times have fractions of a second only in memory.
     let written = |status: &PermitStatus| json!({"metadata": {}, "status": status});
     let found = written(&stored.status.clone().unwrap_or_default());
     let json_patch::Patch(mut foreign) = json_patch::diff(&found, &written(status));
     if foreign.is_empty() {
-        return Ok(());
+        return Ok(stored);
     }
     let (name, version) = (stored.name_any(), stored.resource_version());
     warn!(permit = %name, fields = foreign.len(), "status held what the operator did not write");
@@ -71,7 +78,6 @@ async fn erase(api: &Api<Permit>, stored: &Permit, status: &PermitStatus) -> Res
     let (params, patch) = (PatchParams::default(), Patch::Json::<()>(patch));
     deadline(api.patch_status(&name, &params, &patch))
         .await
-        .map(drop)
         .map_err(|error| Error::Status(name, error))
 }
 

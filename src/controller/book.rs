@@ -3,7 +3,7 @@
 //! Lost with the process and built again from polls; the soak goes on from what the status recorded. Folding and
 //! judging are `domain::breach`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -128,6 +128,11 @@ impl GuardBook {
             .get(uid)
             .map(|p| p.refusals.clone())
             .unwrap_or_default()
+    }
+
+    /// Forgets every permit but these.
+    pub(super) fn keep(&self, living: &BTreeSet<String>) {
+        self.lock().retain(|uid, _| living.contains(uid));
     }
 
     /// Forgets a permit: it is at rest, or a person has ended its hold.

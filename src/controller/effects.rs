@@ -50,7 +50,7 @@ async fn one(
         Effect::Pause { target } => pause(ctx, world, target).await,
         Effect::RollBack { target } => rollback::roll_back(ctx, world, target).await,
         Effect::Settle { spent, baselines } => {
-            record::closure(ctx, world, decision, spent).await;
+            record::closure(ctx, world, decision, spent).await?;
             settle(ctx, world, spent, baselines).await
         }
         Effect::Forgive => {
@@ -103,8 +103,16 @@ fn is_there_already(error: &CallError) -> bool {
 
 async fn pause(ctx: &Context, world: &World, target: &str) -> Result<(), Error> {
     let name = target.split_once('/').map_or(target, |(_, name)| name);
+    let fact = world.targets.iter().find(|t| t.key() == target);
+    let Some(live) = fact.and_then(|f| f.live.as_ref()) else {
+        return Ok(());
+    };
     let api = rollback::deployments(ctx, &world.request.namespace);
-    let patch = Patch::Merge(json!({"spec": {"paused": true}}));
+    // On exactly the object and version that were looked at: a late pause must not stop a newer rollout.
+    let patch = Patch::Merge(json!({
+        "metadata": {"uid": live.uid, "resourceVersion": live.object.pointer("/metadata/resourceVersion")},
+        "spec": {"paused": true},
+    }));
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.into()),
         ..PatchParams::default()

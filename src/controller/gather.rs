@@ -57,7 +57,8 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         checks: ctx.guard.facts(&request.uid),
         healthy_for: ctx.guard.healthy_for(&request.uid),
         admitted: ctx.admitted.of(&request.uid),
-        ledger_writable: is_ledger_writable(ctx, recorded.phase).await,
+        // Known from the last try, never found out here: what must not wait for the ledger is decided in here too.
+        ledger_writable: !ctx.backlog.is_stalled(),
         refused_rollbacks: ctx.guard.refusals(&request.uid),
         revision,
         ballots,
@@ -65,14 +66,6 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         recorded,
         mistakes,
         request,
-    }
-}
-
-/// Asked only where something waits for it.
-async fn is_ledger_writable(ctx: &Context, phase: Option<Phase>) -> bool {
-    match phase {
-        Some(p) if p.is_terminal() => true,
-        _ => ctx.ledger.probe().await.is_ok(),
     }
 }
 

@@ -6,12 +6,16 @@ pub mod admitted;
 mod apply;
 mod book;
 mod census;
+mod desk;
+mod drifts;
 mod effects;
 mod enrol;
 mod error;
 mod events;
 mod facts;
 mod gather;
+mod journal;
+mod orphans;
 mod permit;
 mod record;
 mod revisions;
@@ -24,6 +28,8 @@ use kube::Client;
 
 pub use admitted::AdmittedBook;
 pub use book::GuardBook;
+pub use desk::Desk;
+pub use drifts::record_drifts;
 pub use error::Error;
 pub use permit::run;
 pub use watch::watch;
@@ -54,6 +60,8 @@ pub struct Context {
     pub probe: Arc<dyn Probe>,
     /// What the checks have seen.
     pub guard: GuardBook,
+    /// What was done last to each permit.
+    pub desk: Desk,
     /// Who made which change.
     pub admitted: Arc<AdmittedBook>,
     /// The clock.

@@ -21,8 +21,8 @@ use crate::domain::decide::decide;
 const CONCURRENCY: u16 = 8;
 /// Triggers of the same permit this close together are one.
 const DEBOUNCE: Duration = Duration::from_millis(20);
-/// How soon a permit is tried again after an error.
-const RETRY: Duration = Duration::from_millis(500);
+/// How soon it is looked again whether the watch has brought what was written.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Works on every permit that `due` names, until `stop`.
 pub async fn run(
@@ -40,7 +40,7 @@ pub async fn run(
         )
         .reconcile_on(due)
         .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(reconcile, |_, error, _| retry(error), ctx)
+        .run(reconcile, retry, ctx)
         .for_each(|result| {
             if let Err(error) = result {
                 debug!(%error, "reconcile");
@@ -52,6 +52,10 @@ pub async fn run(
 
 async fn reconcile(permit: Arc<Permit>, ctx: Arc<Context>) -> Result<Action, Error> {
     let began = Instant::now();
+    let uid = permit.uid().unwrap_or_default();
+    if ctx.desk.is_past(&uid, permit.resource_version().as_deref()) {
+        return Ok(Action::requeue(CATCH_UP));
+    }
     let world = gather(&ctx, &permit).await;
     let decision = decide(&world);
     let revisit = decision.revisit;
@@ -67,11 +71,16 @@ async fn reconcile(permit: Arc<Permit>, ctx: Arc<Context>) -> Result<Action, Err
         warn!(permit = %permit.name_any(), namespace = ?permit.namespace(), error = %chain(error), "not applied");
     }
     done?;
+    ctx.desk.succeeded(&uid);
     Ok(revisit.map_or_else(Action::await_change, Action::requeue))
 }
 
-fn retry(_: &Error) -> Action {
-    Action::requeue(RETRY)
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that the library asks for"
+)]
+fn retry(permit: Arc<Permit>, _: &Error, ctx: Arc<Context>) -> Action {
+    Action::requeue(ctx.desk.failed(&permit.uid().unwrap_or_default()))
 }
 
 /// An error with what caused it, in one line.

@@ -1,15 +1,15 @@
 //! Records: what the ledger is told, each under a key that a repeated try finds again.
 //!
-//! Issuance, start and closure wait for their record; revocation and rollback do not, theirs follow from the backlog.
+//! What gives power or vouches for a change waits for its record: issuance, start and closure. Nothing else does; where
+//! the ledger cannot be written, those records follow from the backlog.
 
 use std::collections::BTreeMap;
 
-use tracing::warn;
-
-use super::permit::chain;
+use super::journal::{append, append_or_keep, has};
 use super::{Context, Error};
-use crate::api::facts::{Prior, Spent};
+use crate::api::facts::{Armed, Prior, Spent};
 use crate::api::vocabulary::Phase;
+use crate::domain::applied::is_restored;
 use crate::domain::audit::{Actor, ActorKind, Draft, RecordType, Ruling, Subject};
 use crate::domain::decide::{Decision, Transition};
 use crate::domain::world::World;
@@ -21,41 +21,19 @@ pub(super) async fn transitions(
     decision: &Decision,
 ) -> Result<(), Error> {
     for step in &decision.transitions {
-        let draft = transition(ctx, world, decision, step);
+        let draft = transition(world, decision, step);
         if waits(step) {
-            ctx.ledger.append(draft).await.map_err(Error::Record)?;
-            ctx.metrics.audit_records.inc();
+            append(ctx, draft).await?;
         } else {
-            append_or_keep(ctx, draft).await;
+            append_or_keep(ctx, draft).await?;
         }
     }
     Ok(())
 }
 
-/// Whether a transition waits for its record. What ends a permit's power never does (`decisions.md` 32).
+/// Whether a transition waits for its record (`decisions.md` 32). A review that waited could not even say why.
 const fn waits(step: &Transition) -> bool {
-    !matches!(
-        step.to,
-        Phase::Revoked | Phase::Rejected | Phase::Expired | Phase::Cancelled
-    )
-}
-
-async fn append_or_keep(ctx: &Context, draft: Draft) {
-    // What waits already comes first, or the order of the log would not be the order of events.
-    if !ctx.backlog.is_empty()
-        && let Err(error) = ctx.backlog.flush(ctx.ledger.as_ref(), ctx.fence()).await
-    {
-        warn!(error = %chain(&error), "records wait: the ledger cannot be written");
-        ctx.backlog.push(draft, ctx.clock.now());
-        return;
-    }
-    match ctx.ledger.append(draft.clone()).await {
-        Ok(_) => ctx.metrics.audit_records.inc(),
-        Err(error) => {
-            warn!(error = %chain(&error), key = %draft.key, "record kept until the ledger can be written");
-            ctx.backlog.push(draft, ctx.clock.now());
-        }
-    }
+    matches!(step.to, Phase::Issued | Phase::Executing | Phase::Closed)
 }
 
 fn subject(world: &World) -> Subject {
@@ -68,16 +46,16 @@ fn subject(world: &World) -> Subject {
     }
 }
 
-fn operator() -> Actor {
+/// The operator, as who did or found something.
+pub(super) fn operator() -> Actor {
     Actor {
         name: "permit-operator".into(),
         kind: ActorKind::Operator,
     }
 }
 
-fn draft(ctx: &Context, world: &World, kind: RecordType, key: String) -> Draft {
+fn draft(world: &World, kind: RecordType, key: String) -> Draft {
     let mut draft = Draft::new(kind, operator(), subject(world), key);
-    draft.fence = ctx.fence();
     draft
         .personal
         .insert("requester".into(), world.request.requester.username.clone());
@@ -90,10 +68,10 @@ fn draft(ctx: &Context, world: &World, kind: RecordType, key: String) -> Draft {
     draft
 }
 
-fn transition(ctx: &Context, world: &World, decision: &Decision, step: &Transition) -> Draft {
+fn transition(world: &World, decision: &Decision, step: &Transition) -> Draft {
     let uid = &world.request.uid;
     let key = format!("{uid}/{}/{}>{}", world.resource_version, step.from, step.to);
-    let mut draft = draft(ctx, world, RecordType::Transition, key);
+    let mut draft = draft(world, RecordType::Transition, key);
     draft.from = Some(step.from);
     draft.to = Some(step.to);
     draft.reason = Some(step.reason.to_owned());
@@ -128,18 +106,46 @@ fn transition(ctx: &Context, world: &World, decision: &Decision, step: &Transiti
 }
 
 /// The intent to roll back, before it is written.
-pub(super) async fn rollback_intent(ctx: &Context, world: &World, target: &str, prior: &Prior) {
-    append_or_keep(ctx, rollback(ctx, world, target, prior, RecordType::Intent)).await;
+pub(super) async fn rollback_intent(
+    ctx: &Context,
+    world: &World,
+    target: &str,
+    prior: &Prior,
+) -> Result<(), Error> {
+    append_or_keep(ctx, rollback(world, target, prior, RecordType::Intent)).await
 }
 
 /// The rollback that the API server accepted.
-pub(super) async fn rollback_accepted(ctx: &Context, world: &World, target: &str, prior: &Prior) {
-    append_or_keep(ctx, rollback(ctx, world, target, prior, RecordType::Done)).await;
+pub(super) async fn rollback_accepted(
+    ctx: &Context,
+    world: &World,
+    target: &str,
+    prior: &Prior,
+) -> Result<(), Error> {
+    append_or_keep(ctx, rollback(world, target, prior, RecordType::Done)).await
 }
 
-fn rollback(ctx: &Context, world: &World, target: &str, prior: &Prior, kind: RecordType) -> Draft {
-    let key = format!("{}/rollback/{target}/{kind:?}", world.request.uid);
-    let mut draft = draft(ctx, world, kind, key);
+/// Completes the account of rollbacks whose answer a crash has swallowed: what was meant to be restored is restored.
+async fn rollbacks_done(ctx: &Context, world: &World) -> Result<(), Error> {
+    for fact in world.targets.iter().rev() {
+        let target = fact.key();
+        let restored = fact
+            .prior(world.armed.as_ref())
+            .filter(|prior| is_restored(fact, prior));
+        let Some(prior) = restored else { continue };
+        if has(ctx, &rollback_key(world, &target, RecordType::Intent)).await? {
+            append(ctx, rollback(world, &target, prior, RecordType::Done)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn rollback_key(world: &World, target: &str, kind: RecordType) -> String {
+    format!("{}/rollback/{target}/{kind:?}", world.request.uid)
+}
+
+fn rollback(world: &World, target: &str, prior: &Prior, kind: RecordType) -> Draft {
+    let mut draft = draft(world, kind, rollback_key(world, target, kind));
     draft.reason = Some("Rollback".into());
     draft.details.extend(BTreeMap::from([
         ("target".to_owned(), target.to_owned()),
@@ -148,17 +154,29 @@ fn rollback(ctx: &Context, world: &World, target: &str, prior: &Prior, kind: Rec
     draft
 }
 
-/// The final account of a permit at rest (`decisions.md` 38).
-pub(super) async fn closure(ctx: &Context, world: &World, decision: &Decision, spent: &Spent) {
-    let mut draft = draft(
-        ctx,
-        world,
-        RecordType::Closure,
-        format!("{}/closure", world.request.uid),
-    );
+/// The final account of a permit at rest (`decisions.md` 38). Nothing is undone or kept up by waiting for it, and
+/// until it is written the facts remember the permit, so that no crash loses it.
+pub(super) async fn closure(
+    ctx: &Context,
+    world: &World,
+    decision: &Decision,
+    spent: &Spent,
+) -> Result<(), Error> {
+    rollbacks_done(ctx, world).await?;
+    append(ctx, final_account(world, decision, spent)).await
+}
+
+fn final_account(world: &World, decision: &Decision, spent: &Spent) -> Draft {
+    let mut draft = draft(world, RecordType::Closure, closure_key(&world.request.uid));
     draft.to = Some(spent.phase);
     draft.decision = spent.outcome.map(|o| o.to_string());
     let status = &decision.status;
+    if let Some(revocation) = &status.revocation {
+        draft.reason = Some(revocation.reason.to_string());
+        draft
+            .personal
+            .insert("because".into(), revocation.message.clone());
+    }
     draft
         .details
         .insert("approvals".into(), status.summary.approvals.clone());
@@ -191,5 +209,29 @@ pub(super) async fn closure(ctx: &Context, world: &World, decision: &Decision, s
                 .insert("durationSeconds".into(), seconds.to_string());
         }
     }
-    append_or_keep(ctx, draft).await;
+    draft
+}
+
+/// The final account of a permit that was deleted before it came to rest, as its namespace went.
+pub(super) async fn deleted(
+    ctx: &Context,
+    namespace: &str,
+    uid: &str,
+    armed: &Armed,
+) -> Result<(), Error> {
+    let subject = Subject {
+        kind: "Permit".into(),
+        ns: namespace.into(),
+        name: armed.permit.clone(),
+        uid: uid.into(),
+        request_id: String::new(),
+    };
+    let mut draft = Draft::new(RecordType::Closure, operator(), subject, closure_key(uid));
+    draft.permit_digest = Some(armed.digest.clone());
+    draft.reason = Some("Deleted".into());
+    append(ctx, draft).await
+}
+
+fn closure_key(uid: &str) -> String {
+    format!("{uid}/closure")
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
@@ -15,15 +15,18 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::book::About;
-use super::{Context, census, enrol, revisions};
+use super::{Context, census, enrol, journal, orphans, revisions};
 use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
 use crate::domain::check::GuardCheck;
+use crate::domain::reading::Observed;
 use crate::domain::request::target_key;
 use crate::domain::template::governing;
 
 /// How often it is looked whether a check is due; the shortest interval that a check may have.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked for what permits left behind that are gone.
+const SWEEP: Duration = Duration::from_secs(15);
 /// How often the permits are counted for the metrics.
 const CENSUS: Duration = Duration::from_secs(5);
 /// The longest time between two healthy polls that still counts as watched, in intervals.
@@ -38,15 +41,46 @@ struct Watched {
     checks: Vec<GuardCheck>,
 }
 
-/// Watches until `stop`; names in `due` every permit that something new is known of.
+/// Watches until `stop`, and keeps what has to be kept beside: the records that wait, and the facts of what is gone.
 pub async fn watch(
     ctx: Arc<Context>,
     due: mpsc::Sender<ObjectRef<Permit>>,
     stop: CancellationToken,
 ) {
+    let catching_up = every(TICK, &stop, || journal::catch_up(&ctx));
+    let sweeping = every(SWEEP, &stop, || orphans::sweep(&ctx));
+    let counting = every(CENSUS, &stop, || async { census::take(&ctx) });
+    // None waits for another: a ledger that hangs must not keep up the guard.
+    tokio::join!(
+        guard(Arc::clone(&ctx), due, stop.clone()),
+        catching_up,
+        sweeping,
+        counting
+    );
+}
+
+/// Does something in an interval until `stop`.
+async fn every<F, Fut>(pause: Duration, stop: &CancellationToken, act: F)
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let acting = async {
+        loop {
+            tokio::time::sleep(pause).await;
+            act().await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = acting => {}
+    }
+}
+
+/// Names in `due` every permit that something new is known of.
+async fn guard(ctx: Arc<Context>, due: mpsc::Sender<ObjectRef<Permit>>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut counted = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -55,24 +89,10 @@ pub async fn watch(
         // Both read caches only, and write only where something is missing.
         revisions::keep(&ctx).await;
         enrol::enrol(&ctx).await;
-        flush(&ctx).await;
-        if counted.is_none_or(|at: Instant| at.elapsed() >= CENSUS) {
-            census::take(&ctx);
-            counted = Some(Instant::now());
-        }
         for permit in poll(&ctx).await {
             // Full means that it is named already, or will be by its own timer.
             let _ = due.try_send(ObjectRef::from_obj(permit.as_ref()));
         }
-    }
-}
-
-/// Records that waited for the ledger are written as soon as it can be.
-async fn flush(ctx: &Context) {
-    if !ctx.backlog.is_empty()
-        && let Ok(written) = ctx.backlog.flush(ctx.ledger.as_ref(), ctx.fence()).await
-    {
-        tracing::info!(written, "records that waited are written");
     }
 }
 
@@ -126,6 +146,13 @@ async fn ask(ctx: &Context, running: &[Watched], check: &GuardCheck) {
         return;
     };
     let readings = ctx.probe.ask(&resolved).await;
+    // What is said of nobody in particular holds for all: the source is down, or refuses the query.
+    if [Observed::SourceDown, Observed::QueryError].contains(&readings.of("", "").observed) {
+        ctx.metrics
+            .metrics_query_errors
+            .with_label_values(&["prometheus"])
+            .inc();
+    }
     let now = ctx.clock.now();
     for watched in running {
         let namespace = watched.permit.namespace().unwrap_or_default();

@@ -161,12 +161,16 @@ fn is_said(walk: &Walk<'_>) -> bool {
     walk.world.ballots.iter().any(ends) || walk.before.iter().any(own)
 }
 
-/// Whether the permit's change was ever seen live. The guard's own findings tell it where the status does not.
+/// Whether the permit's change was ever seen live, or had to be undone before anybody watched it. The guard's own
+/// findings tell it where the status does not.
 fn has_begun(walk: &Walk<'_>) -> bool {
+    let undone = [Undoing::Pending, Undoing::Accepted, Undoing::Done];
+    let revocation = walk.world.recorded.revocation.as_ref();
     let found = |b: &Ballot| b.reason.is_some_and(|reason| !reason.is_for_people());
     walk.world.recorded.execution.is_some()
         || walk.transitions.iter().any(|t| t.from.is_running())
         || walk.world.ballots.iter().any(found)
+        || revocation.is_some_and(|r| undone.iter().any(|u| u.as_str() == r.rollback))
 }
 
 fn is_rolling(fact: &TargetFact) -> bool {

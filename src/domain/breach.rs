@@ -32,6 +32,8 @@ pub enum Why {
     Tolerated,
     /// Prometheus could not be asked.
     SourceDown,
+    /// Prometheus answers again, but the window reaches back into the time when it could not be asked.
+    Recovering,
     /// The window holds fewer requests than `minSamples`.
     TooFewRequests,
     /// NaN, infinite or negative.
@@ -110,6 +112,7 @@ pub struct Memory {
     breached_before: bool,
     breaches: u32,
     counted: Option<Timestamp>,
+    down: Option<Timestamp>,
     last: Option<(Timestamp, Verdict)>,
     unjudged: Duration,
     absent: Duration,
@@ -125,6 +128,7 @@ impl Memory {
             breached_before,
             breaches: 0,
             counted: None,
+            down: None,
             last: None,
             unjudged: Duration::ZERO,
             absent: Duration::ZERO,
@@ -185,7 +189,17 @@ pub fn fold(memory: Memory, reading: &Reading, rules: &CheckRules, now: Timestam
     } else {
         Verdict::Unknown(Why::TooEarly)
     };
+    let said = match said {
+        // What it could not scrape while it was down is no absence of the workload.
+        Verdict::Unknown(why) if is_absent(why) && is_recovering(&memory, rules, now) => {
+            Verdict::Unknown(Why::Recovering)
+        }
+        said => said,
+    };
     let mut next = memory;
+    if said == Verdict::Unknown(Why::SourceDown) {
+        next.down = Some(now);
+    }
     if let (Verdict::Healthy | Verdict::Breached, Observed::Value(value)) = (said, reading.observed)
     {
         next.summary = next.summary.with(value);
@@ -216,6 +230,14 @@ fn is_due(memory: &Memory, reading: &Reading, rules: &CheckRules, now: Timestamp
         .evaluated
         .map_or(now, |evaluated| evaluated.min(now));
     elapsed(memory.started, seen) >= rules.window.saturating_add(rules.scrape_interval)
+}
+
+/// Whether the window reaches back into the last time when the source was down.
+fn is_recovering(memory: &Memory, rules: &CheckRules, now: Timestamp) -> bool {
+    let refilled = rules.window.saturating_add(rules.scrape_interval);
+    memory
+        .down
+        .is_some_and(|down| elapsed(down, now) <= refilled)
 }
 
 /// How long nothing could be judged, and how long series were missing or stale. Time in which Prometheus could not be
@@ -252,7 +274,10 @@ fn unknown_for(
 
 /// Whether time in which a check is unknown for this reason runs down `unknownDeadline`.
 const fn counts(why: Why) -> bool {
-    !matches!(why, Why::TooEarly | Why::SourceDown | Why::Tolerated)
+    !matches!(
+        why,
+        Why::TooEarly | Why::SourceDown | Why::Recovering | Why::Tolerated
+    )
 }
 
 /// Whether there is no series that could be judged.

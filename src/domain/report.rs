@@ -14,13 +14,13 @@ use super::quorum::Ballot;
 use super::standing::{Window, stamp, told_revocation};
 use super::world::Due;
 use crate::api::condition::merge;
-use crate::api::permit::{
-    CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target,
-};
+use crate::api::permit::{CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target};
 use crate::api::vocabulary::{Decision, Phase, RevocationReason};
 
 /// How often a live change is looked at while its checks are asked.
 const LIVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the approvals of an issued permit are asked again: a right that is taken away makes no event.
+const RIGHTS_INTERVAL: Duration = Duration::from_secs(30);
 /// How soon something that could not be asked is asked again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -367,7 +367,8 @@ pub(super) fn revisit(walk: &Walk<'_>, rest: &Aftermath) -> Option<Duration> {
         Phase::Issued => {
             let window = window(walk)?;
             let next = [window.opens, window.closes, window.settled()];
-            next.into_iter().find(|at| walk.world.now < *at).map(until)
+            let next = next.into_iter().find(|at| walk.world.now < *at).map(until);
+            next.map(|turn| turn.min(RIGHTS_INTERVAL))
         }
         _ => {
             let template = walk.template?;

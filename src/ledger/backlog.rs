@@ -1,9 +1,11 @@
 //! What waits to be written while the ledger cannot be.
 //!
 //! Only for revocation, stop and rollback: they go ahead, and their records follow. Issuance and start call `append`
-//! themselves and wait. Bounded; a loss is counted and becomes a record. Does not know when to try again.
+//! themselves and wait. Bounded; a loss is counted and becomes a record. Remembers that the ledger stalled, so that
+//! what must not wait does not find out by waiting. Does not know when to try again.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
@@ -15,6 +17,7 @@ use crate::domain::audit::{Draft, RecordType};
 #[derive(Debug)]
 pub struct Backlog {
     capacity: usize,
+    stalled: AtomicBool,
     queue: Mutex<Queue>,
 }
 
@@ -31,8 +34,19 @@ impl Backlog {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
+            stalled: AtomicBool::new(false),
             queue: Mutex::default(),
         }
+    }
+
+    /// Whether the ledger could not be written when that was last tried.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether the ledger could be written.
+    pub fn set_stalled(&self, is_stalled: bool) {
+        self.stalled.store(is_stalled, Ordering::Relaxed);
     }
 
     /// Keeps a draft of what happened at `occurred`. A key that waits already is kept once.
@@ -174,6 +188,10 @@ mod tests {
 
         fn head(&self) -> BoxFuture<'_, Result<Head, LedgerError>> {
             futures::future::ready(Ok(Head::genesis("paper"))).boxed()
+        }
+
+        fn has<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<bool, LedgerError>> {
+            futures::future::ready(Ok(self.keys().iter().any(|known| known == key))).boxed()
         }
 
         fn export<'a>(

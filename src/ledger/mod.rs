@@ -7,6 +7,7 @@ mod backlog;
 mod damage;
 mod export;
 mod key;
+mod opening;
 mod schema;
 mod sqlite;
 
@@ -20,12 +21,16 @@ use crate::domain::audit::{Draft, Hash, Head, Trailer};
 
 pub use backlog::Backlog;
 pub use export::export_from;
+pub use opening::{Opening, highest_fence};
 pub use sqlite::{Place, SqliteLedger};
 
 /// A store of audit records.
 pub trait Ledger: Send + Sync {
     /// Appends a record and answers when it is on the disk. A key that was appended before answers with its record.
     fn append(&self, draft: Draft) -> BoxFuture<'_, Result<Appended, LedgerError>>;
+
+    /// Whether a record was appended under a key.
+    fn has<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<bool, LedgerError>>;
 
     /// The last record and its hash.
     fn head(&self) -> BoxFuture<'_, Result<Head, LedgerError>>;
@@ -107,6 +112,9 @@ pub enum LedgerError {
     /// A record could not be written as JSON.
     #[error("seal a record")]
     Seal(#[source] serde_json::Error),
+    /// A moment ago a record could not be written, and since then nobody has found that it can be.
+    #[error("the ledger could not be written a moment ago; it is tried again")]
+    Stalled,
     /// Another leader has written since.
     #[error(
         "refused: a later leader writes this ledger (its lease transitions are {highest}): {offered}"
@@ -127,7 +135,7 @@ impl LedgerError {
             | Self::Append(source)
             | Self::Read(source)
             | Self::Probe(source) => is_transient(source),
-            Self::Prepare { .. } | Self::Write(_) => true,
+            Self::Prepare { .. } | Self::Write(_) | Self::Stalled => true,
             Self::Damaged { .. } | Self::Seal(_) | Self::Fenced { .. } => false,
         }
     }

@@ -7,7 +7,7 @@ mod open;
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
-use super::damage::{check_tail, integer, number, state};
+use super::damage::{check_tail, damaged, integer, number, state};
 use super::{Appended, Ledger, LedgerError, Range, export};
 use crate::clock::Clock;
 use crate::domain::audit::{Draft, Hash, Head, PseudonymKey, Sealed, Stamp, Trailer, seal};
@@ -53,6 +53,8 @@ impl Place {
 pub struct SqliteLedger {
     place: Place,
     file: PathBuf,
+    /// Device and number of the file that was opened.
+    identity: Option<(u64, u64)>,
     pseudonyms: PseudonymKey,
     clock: Arc<dyn Clock>,
     writes: SqlitePool,
@@ -85,6 +87,7 @@ impl SqliteLedger {
         let pseudonyms = prepare(&writes, &place).await?;
         let reads = open_reads(&file).await?;
         Ok(Self {
+            identity: identity(&file),
             place,
             file,
             pseudonyms,
@@ -105,7 +108,17 @@ impl SqliteLedger {
         self.writes.close().await;
     }
 
+    /// An open file can be written for ever after it was deleted or moved away, and nobody would find the records.
+    fn ensure_in_place(&self) -> Result<(), LedgerError> {
+        if identity(&self.file) == self.identity {
+            return Ok(());
+        }
+        let why = "another file, or none, stands where it was opened; put it back, or restart to begin a new one";
+        Err(damaged(&self.file, why))
+    }
+
     async fn write(&self, draft: &Draft) -> Result<Appended, LedgerError> {
+        self.ensure_in_place()?;
         let mut transaction = self
             .writes
             .begin_with("BEGIN IMMEDIATE")
@@ -180,6 +193,13 @@ impl Ledger for SqliteLedger {
         Box::pin(async move { self.write(&draft).await })
     }
 
+    fn has<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<bool, LedgerError>> {
+        Box::pin(async move {
+            let mut connection = self.reads.acquire().await.map_err(LedgerError::Read)?;
+            Ok(known(&mut connection, key).await?.is_some())
+        })
+    }
+
     fn head(&self) -> BoxFuture<'_, Result<Head, LedgerError>> {
         Box::pin(async move {
             let mut connection = self.reads.acquire().await.map_err(LedgerError::Read)?;
@@ -197,6 +217,7 @@ impl Ledger for SqliteLedger {
 
     fn probe(&self) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
+            self.ensure_in_place()?;
             sqlx::query("UPDATE probe SET times = times + 1 WHERE only_row = 1")
                 .execute(&self.writes)
                 .await
@@ -209,6 +230,13 @@ impl Ledger for SqliteLedger {
 /// The file of the records in a ledger's directory.
 pub(super) fn file_in(directory: &Path) -> PathBuf {
     directory.join("ledger.db")
+}
+
+/// What tells a file from another one under the same name.
+fn identity(file: &Path) -> Option<(u64, u64)> {
+    fs::metadata(file)
+        .ok()
+        .map(|found| (found.dev(), found.ino()))
 }
 
 /// The record that was appended under a key.

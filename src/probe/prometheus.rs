@@ -3,11 +3,12 @@
 //! Tells a source that is down from a query that fails, and bounds what it reads and how long it waits. Does not
 //! judge any value.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _, try_join};
 use jiff::Timestamp;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -50,6 +51,7 @@ pub struct Prometheus {
     client: Client,
     endpoint: Url,
     deadline: Duration,
+    token: Option<PathBuf>,
 }
 
 impl Prometheus {
@@ -74,7 +76,26 @@ impl Prometheus {
             client,
             endpoint,
             deadline,
+            token: None,
         })
+    }
+
+    /// The same, with the bearer token in a file: read anew for each query, because such tokens expire.
+    #[must_use]
+    pub fn with_token(mut self, file: Option<PathBuf>) -> Self {
+        self.token = file;
+        self
+    }
+
+    async fn authorised(&self, request: RequestBuilder) -> Result<RequestBuilder, Failure> {
+        let Some(file) = &self.token else {
+            return Ok(request);
+        };
+        // Without its token the source cannot be asked; where the file lies is nobody's business in a status.
+        match tokio::fs::read_to_string(file).await {
+            Ok(token) => Ok(request.bearer_auth(token.trim())),
+            Err(_) => Err(Failure::Down("its token cannot be read".into())),
+        }
     }
 
     /// Freshness first: it tells the evaluation time that the other queries share, and whether there is any series.
@@ -118,12 +139,8 @@ impl Prometheus {
             ("timeout", format!("{}ms", self.deadline.as_millis())),
         ];
         form.extend(at.map(|at| ("time", format!("{at:.3}"))));
-        let sent = self
-            .client
-            .post(self.endpoint.clone())
-            .form(&form)
-            .send()
-            .await;
+        let request = self.client.post(self.endpoint.clone()).form(&form);
+        let sent = self.authorised(request).await?.send().await;
         let mut response = sent.map_err(|error| down(&error))?;
         let status = response.status();
         let mut body = Vec::new();

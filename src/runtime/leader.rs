@@ -17,15 +17,16 @@ use crate::clock::Clock;
 use crate::cluster::access::Access;
 use crate::cluster::caches::{Caches, Due};
 use crate::cluster::certificates::Served;
+use crate::cluster::drift::Drift;
 use crate::cluster::leadership::Leadership;
 use crate::cluster::lease::{Lease, LeaseSettings};
 use crate::cluster::webhook_config::{mutating, validating};
 use crate::cluster::webhook_keeper::Keeper;
 use crate::cluster::webhook_settings::Settings;
 use crate::config::Run;
-use crate::controller::{self, AdmittedBook, Context, GuardBook};
+use crate::controller::{self, AdmittedBook, Context, Desk, GuardBook};
 use crate::domain::leadership::Timing;
-use crate::ledger::{Backlog, Place, SqliteLedger};
+use crate::ledger::{Backlog, Opening, Place, highest_fence};
 use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::probe::fixed::Fixed;
@@ -51,13 +52,15 @@ pub(super) struct Leader {
 impl Leader {
     /// Waits for the lease and leads until `stop`; an error is the loss of the lease, which ends the process.
     pub(super) async fn lead(self, stop: CancellationToken) -> anyhow::Result<()> {
+        // None yet is no error: then any fence is high enough. A deleted lease must not restart the count.
+        let floor = highest_fence(&self.run.data_dir).await.unwrap_or(0);
         let lease = Lease::new(
             self.client.clone(),
             LeaseSettings {
                 namespace: self.run.namespace.clone(),
                 name: self.run.lease_name.clone(),
                 process: self.run.pod_name.clone(),
-                floor: 0,
+                floor: i64::try_from(floor).unwrap_or(i64::MAX),
                 timing: Timing::of_lease(self.run.lease_duration),
             },
             Arc::clone(&self.clock),
@@ -88,12 +91,18 @@ impl Leader {
             log: "permits.dev/audit".into(),
             operator_version: env!("CARGO_PKG_VERSION").into(),
         };
-        let ledger = SqliteLedger::open(place, Arc::clone(&self.clock)).await?;
+        let ledger = Opening::new(place, Arc::clone(&self.clock));
         let reporter = Reporter {
             controller: "permit-operator".into(),
             instance: Some(self.run.pod_name.clone()),
         };
-        let keepers = keepers(&self.client, &leadership, &self.settings, &self.metrics);
+        let (drifts_in, drifts) = mpsc::unbounded_channel();
+        let keepers = keepers(
+            &self.client,
+            &leadership,
+            &self.settings,
+            (&self.metrics, drifts_in),
+        );
         let ctx = Arc::new(Context {
             namespace: self.run.namespace.clone(),
             caches: self.caches,
@@ -102,6 +111,7 @@ impl Leader {
             backlog: Backlog::new(BACKLOG),
             probe: probe(&self.run)?,
             guard: GuardBook::default(),
+            desk: Desk::default(),
             admitted: self.admitted,
             clock: self.clock,
             leadership: Arc::new(leadership),
@@ -116,7 +126,8 @@ impl Leader {
         let stamping = second.keep(self.served);
         tokio::select! {
             () = controller::run(Arc::clone(&ctx), dues, stop.clone()) => {}
-            () = controller::watch(ctx, due, stop) => {}
+            () = controller::watch(Arc::clone(&ctx), due, stop) => {}
+            () = controller::record_drifts(ctx, drifts) => {}
             kept = judging => kept?,
             kept = stamping => kept?,
         }
@@ -148,16 +159,19 @@ fn keepers(
     client: &Client,
     leadership: &Leadership,
     settings: &Settings,
-    metrics: &Metrics,
+    (metrics, drifts): (&Metrics, mpsc::UnboundedSender<Drift>),
 ) -> (Judging, Stamping) {
     let report = |metrics: &Metrics| {
         let repairs = metrics.configuration_repairs.clone();
-        move |drift: crate::cluster::drift::Drift| {
+        let drifts = drifts.clone();
+        move |drift: Drift| {
             repairs.with_label_values(&[drift.configuration]).inc();
             warn!(
                 ?drift,
                 "webhook configuration was changed by somebody else; repaired"
             );
+            // Nobody listens once this process ends.
+            let _ = drifts.send(drift);
         }
     };
     let (judge, stamp) = (settings.clone(), settings.clone());
@@ -179,7 +193,10 @@ fn keepers(
 /// Prometheus, or what answers for it when none is configured: nobody, which holds and never passes.
 fn probe(run: &Run) -> anyhow::Result<Arc<dyn Probe>> {
     Ok(match &run.prometheus_url {
-        Some(url) => Arc::new(Prometheus::new(url, DEADLINE)?),
+        Some(url) => {
+            let prometheus = Prometheus::new(url, DEADLINE)?;
+            Arc::new(prometheus.with_token(run.prometheus_token_file.clone()))
+        }
         None => Arc::new(Fixed::unconfigured()),
     })
 }

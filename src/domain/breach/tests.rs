@@ -311,9 +311,29 @@ fn a_source_that_is_down_waits_however_long_and_rolls_nothing_back() {
 }
 
 #[test]
+fn a_source_that_comes_back_without_series_is_given_the_time_to_see_them_again() {
+    let mut polls = vec![GOOD, Observed::SourceDown];
+    polls.extend([Observed::Missing; 7]);
+    let recovering = polled(started(), &rules(), &polls);
+    assert_eq!(
+        recovering.verdict(),
+        Verdict::Unknown(Why::Recovering),
+        "and no soak either"
+    );
+    polls.push(Observed::Missing);
+    let missing = polled(started(), &rules(), &polls);
+    assert_eq!(missing.verdict(), Verdict::Unknown(Why::Missing));
+    polls.extend([Observed::SourceDown, GOOD]);
+    let healthy = polled(started(), &rules(), &polls);
+    assert_eq!(healthy.verdict(), Verdict::Healthy);
+}
+
+#[test]
 fn an_outage_neither_counts_towards_the_deadline_nor_is_forgiven() {
     let mut polls = vec![Observed::Missing; 4];
     polls.extend([Observed::SourceDown; 50]);
+    // Seven polls until the window is filled again: a source that was started anew has no series yet.
+    polls.extend([Observed::Missing; 7]);
     polls.extend([Observed::Missing; 3]);
     let waiting = polled(started(), &rules(), &polls);
     assert_eq!(consequence(&waiting, &rules()), Consequence::Wait);

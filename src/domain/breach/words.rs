@@ -66,6 +66,7 @@ fn unknown(why: Why, reading: &Reading, rules: &CheckRules) -> String {
             rules.failure_limit
         ),
         Why::SourceDown => "Prometheus could not be asked".into(),
+        Why::Recovering => "Prometheus was away, and the window is not filled again".into(),
         Why::TooFewRequests => format!(
             "too few requests: {:.0} of {} in {}",
             reading.total.unwrap_or_default(),

@@ -233,6 +233,27 @@ async fn a_locked_store_is_an_error_that_passes() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_moved_away_is_not_written_until_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(&directory).await;
+    ledger.append(draft("a", 1)).await.unwrap();
+    let (file, aside) = (
+        file_in(directory.path()),
+        directory.path().join("moved-away"),
+    );
+    fs::rename(&file, &aside).unwrap();
+    for refused in [
+        ledger.append(draft("b", 1)).await.map(drop),
+        ledger.probe().await,
+    ] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("put it back"), "{refused}");
+    }
+    fs::rename(&aside, &file).unwrap();
+    assert_eq!(ledger.append(draft("b", 1)).await.unwrap().seq, 2);
+}
+
+#[tokio::test]
 async fn the_directory_is_for_its_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
     let inner = directory.path().join("made/by/us");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode as Status;
+use axum::http::{HeaderMap, StatusCode as Status};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::post;
 use serde_json::json;
@@ -281,4 +281,43 @@ fn an_address_that_is_none_is_refused() {
             "{address}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_token_of_a_file_is_sent_as_it_is_at_that_moment() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let address = format!("http://{}", listener.local_addr().expect("its address"));
+    let guarded = |headers: HeaderMap, form: String| async move {
+        let sent = headers.get("authorization").and_then(|v| v.to_str().ok());
+        if sent == Some("Bearer second") {
+            answer(State(good as Answer), form).await
+        } else {
+            Status::UNAUTHORIZED.into_response()
+        }
+    };
+    let router = Router::new().route("/api/v1/query", post(guarded));
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("token");
+    let probe = Prometheus::new(&address, DEADLINE)
+        .expect("a probe")
+        .with_token(Some(file.clone()));
+    let check = check();
+    let asking = async {
+        let mut observed = Vec::new();
+        for token in [None, Some("first\n"), Some("second\n")] {
+            if let Some(token) = token {
+                std::fs::write(&file, token).expect("written");
+            }
+            observed.push(probe.ask(&check).await.of("shop", "web").observed);
+        }
+        observed
+    };
+    let observed = tokio::select! {
+        observed = asking => observed,
+        ended = async { axum::serve(listener, router).await } => panic!("the stub ended: {ended:?}"),
+    };
+    let down = Observed::SourceDown;
+    assert_eq!(observed, [down, down, Observed::Value(0.01)]);
 }

@@ -1,4 +1,5 @@
-//! Fault proxy: stands between a client and the API server, counts writes and lets a test strike at one of them.
+//! Fault proxy: stands between a client and the API server, counts writes and lets a test strike at one of them or
+//! keep it back.
 //!
 //! Decides what a write is and when a strike falls. Does not know what the strike does, nor who is behind.
 
@@ -15,6 +16,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::oneshot;
 
 use crate::background::Background;
 use crate::control_plane::ControlPlane;
@@ -45,17 +47,51 @@ pub struct Write {
 
 /// What a test does to the writer, such as ending it.
 type Strike = Box<dyn FnOnce() + Send>;
+/// Which writes a test counts.
+type Pick = Box<dyn Fn(&Write) -> bool + Send>;
 
 struct Plan {
     nth: usize,
-    when: When,
-    strike: Strike,
+    act: Act,
+}
+
+enum Act {
+    Strike(When, Strike),
+    /// Says that the write has arrived, waits until it may go on, and says how it was answered.
+    Delay(Signals),
+}
+
+/// A write that is on its way for as long as the test wants.
+pub struct Delayed {
+    arrived: Option<oneshot::Receiver<()>>,
+    go: oneshot::Sender<()>,
+    answer: oneshot::Receiver<StatusCode>,
+}
+
+impl Delayed {
+    /// Returns when the write has arrived at the proxy; the API server has not seen it.
+    pub async fn arrives(&mut self) -> Result<()> {
+        match self.arrived.take() {
+            Some(arrived) => arrived
+                .await
+                .context("the proxy ended before the write came"),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the write go on to the API server, and returns how that answered.
+    pub async fn goes_on(self) -> Result<StatusCode> {
+        // Nobody waits there if the write never came; then there is no answer either.
+        let _ = self.go.send(());
+        self.answer.await.context("the write never came")
+    }
 }
 
 #[derive(Default)]
 struct Book {
     writes: Vec<Write>,
     plan: Option<Plan>,
+    pick: Option<Pick>,
 }
 
 struct Proxy {
@@ -118,19 +154,39 @@ impl FaultProxy {
         self.proxy.book().writes.clone()
     }
 
-    /// Forgets what was counted and planned.
+    /// Forgets what was counted and planned, and which writes count.
     pub fn reset(&self) {
         *self.proxy.book() = Book::default();
+    }
+
+    /// Begins a new count of those writes alone that `pick` takes: what the writer does beside a test's case passes
+    /// uncounted.
+    pub fn count_only(&self, pick: impl Fn(&Write) -> bool + Send + 'static) {
+        *self.proxy.book() = Book {
+            pick: Some(Box::new(pick)),
+            ..Book::default()
+        };
     }
 
     /// Strikes once, at the `nth` write counted from 1. `strike` runs to its end before anything else passes
     /// here, and the struck write is not answered.
     pub fn strike_at(&self, nth: usize, when: When, strike: impl FnOnce() + Send + 'static) {
-        self.proxy.book().plan = Some(Plan {
-            nth,
-            when,
-            strike: Box::new(strike),
-        });
+        let act = Act::Strike(when, Box::new(strike));
+        self.proxy.book().plan = Some(Plan { nth, act });
+    }
+
+    /// Keeps the `nth` write back, counted from 1, until the test lets it go on.
+    pub fn delay(&self, nth: usize) -> Delayed {
+        let (come, arrived) = oneshot::channel();
+        let (go, gone) = oneshot::channel();
+        let (told, answer) = oneshot::channel();
+        let act = Act::Delay((come, gone, told));
+        self.proxy.book().plan = Some(Plan { nth, act });
+        Delayed {
+            arrived: Some(arrived),
+            go,
+            answer,
+        }
     }
 
     /// Whether a planned strike has not fallen yet.
@@ -145,17 +201,22 @@ impl Proxy {
     }
 
     /// Counts a write; returns the strike that is due at it.
-    fn count(&self, method: &Method, uri: &Uri) -> Option<Plan> {
+    fn count(&self, method: &Method, uri: &Uri) -> Option<Act> {
         if !is_counted(method, uri) {
             return None;
         }
-        let mut book = self.book();
-        book.writes.push(Write {
+        let write = Write {
             method: method.to_string(),
             path: uri.path().to_owned(),
-        });
+        };
+        let mut book = self.book();
+        if !book.pick.as_ref().is_none_or(|pick| pick(&write)) {
+            return None;
+        }
+        book.writes.push(write);
         let number = book.writes.len();
-        book.plan.take_if(|plan| plan.nth == number)
+        let due = book.plan.take_if(|plan| plan.nth == number);
+        due.map(|plan| plan.act)
     }
 
     async fn forward(&self, request: Request) -> Result<Response> {
@@ -184,19 +245,11 @@ impl Proxy {
 async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let refused = || StatusCode::BAD_GATEWAY.into_response();
     match proxy.count(request.method(), request.uri()) {
-        Some(Plan {
-            when: When::Before,
-            strike,
-            ..
-        }) => {
+        Some(Act::Strike(When::Before, strike)) => {
             strike();
             refused()
         }
-        Some(Plan {
-            when: When::After,
-            strike,
-            ..
-        }) => {
+        Some(Act::Strike(When::After, strike)) => {
             // The whole answer first: only then has the API server done everything.
             if let Ok(answer) = proxy.forward(request).await {
                 let _ = to_bytes(answer.into_body(), BODY_LIMIT).await;
@@ -204,8 +257,39 @@ async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
             strike();
             refused()
         }
+        Some(Act::Delay(signals)) => {
+            let delayed = delayed(proxy, request, signals);
+            delayed.await.unwrap_or_else(|_| refused())
+        }
         None => proxy.forward(request).await.unwrap_or_else(|_| refused()),
     }
+}
+
+/// What a delayed write says when it has come, waits for, and says when it is answered.
+type Signals = (
+    oneshot::Sender<()>,
+    oneshot::Receiver<()>,
+    oneshot::Sender<StatusCode>,
+);
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a write that is on its way arrives, also when the writer has hung up since: it must outlive the request"
+)]
+fn delayed(
+    proxy: Arc<Proxy>,
+    request: Request,
+    (come, go, told): Signals,
+) -> tokio::task::JoinHandle<Response> {
+    tokio::spawn(async move {
+        // Whoever does not listen any more has given the test up.
+        let _ = come.send(());
+        let _ = go.await;
+        let answer = proxy.forward(request).await;
+        let answer = answer.unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response());
+        let _ = told.send(answer.status());
+        answer
+    })
 }
 
 fn is_counted(method: &Method, uri: &Uri) -> bool {

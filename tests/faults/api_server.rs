@@ -1,0 +1,60 @@
+//! F9: the API server ends in the middle of a lifecycle and comes back.
+
+use anyhow::{Context, Result, ensure};
+use permit_harness::{OperatorOptions, stage};
+use permit_operator::api::vocabulary::{Outcome, Phase};
+
+use crate::ground::{Ground, told};
+use crate::scene::{GOOD, NEXT, Scene};
+use crate::scripted::Scripted;
+
+const PERMIT: &str = "checkout-1";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f9_a_lifecycle_goes_on_after_the_api_server_was_away() -> Result<()> {
+    let ground = Ground::prepare().await?;
+    let metrics = Scripted::start().await?;
+    let options = OperatorOptions {
+        prometheus_url: Some(metrics.url()),
+        // Longer than the API server is away: what happens to a leader that cannot renew is F12.
+        flags: vec!["--lease-duration=90s".to_owned()],
+        ..OperatorOptions::default()
+    };
+    let operator = ground.operator(options).await?;
+    told(&operator, async {
+        let stage = ground.enrolled("ground").await?;
+        stage
+            .apply(&stage::template("away", &[("soak: 5s", "soak: 15s")]))
+            .await?;
+        let scene = Scene::set(&ground.plane, "shop").await?;
+        scene.enrol().await?;
+        metrics.fails("shop", 0);
+        scene.request(PERMIT, "away").await?;
+        scene.reaches(PERMIT, Phase::InReview).await?;
+        scene.approve(PERMIT).await?;
+        scene.reaches(PERMIT, Phase::Issued).await?;
+        let before = operator.id();
+        // Once while a change may start, once while it is watched.
+        ground.plane.restart_apiserver().await?;
+        scene.roll_out().await?;
+        scene.reaches(PERMIT, Phase::Validating).await?;
+        ground.plane.restart_apiserver().await?;
+        scene.rests(PERMIT, Outcome::Succeeded).await?;
+        ensure!(
+            before.is_some() && operator.id() == before,
+            "the operator was ended or replaced"
+        );
+        let denied = scene.set_image(GOOD).await;
+        let told = denied
+            .err()
+            .context("admitted without a permit")?
+            .to_string();
+        ensure!(told.contains("PermitRequired"), "{told}");
+        scene
+            .set_image(NEXT)
+            .await
+            .context("apply what was validated")?;
+        Ok(())
+    })
+    .await
+}
