@@ -128,9 +128,9 @@ impl Report {
             );
         }
         page += "\n## Raw\n\n";
-        self.raw
-            .iter()
-            .for_each(|line| page += &format!("- {line}\n"));
+        for line in &self.raw {
+            let _ = writeln!(page, "- {line}");
+        }
         page += "\n## How each was measured\n\n";
         for (part, text) in &self.notes {
             let _ = writeln!(page, "- **{part}**: {text}");

@@ -18,8 +18,11 @@ pub(crate) struct Found {
     pub(crate) manifest: Value,
 }
 
-/// Every Deployment below `directory`, and the files that were skipped, with the reason.
-pub(crate) fn below(directory: &Path) -> Result<(Vec<Found>, Vec<(PathBuf, String)>)> {
+/// A file that was skipped, and why.
+pub(crate) type Skipped = (PathBuf, String);
+
+/// Every Deployment below `directory`, and the files that were skipped.
+pub(crate) fn below(directory: &Path) -> Result<(Vec<Found>, Vec<Skipped>)> {
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
     for file in files(directory)? {
         let bytes = fs::read(&file).with_context(|| format!("read {}", file.display()))?;

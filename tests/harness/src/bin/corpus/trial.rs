@@ -17,6 +17,8 @@ const TEMPLATE: &str = include_str!("template.yaml");
 /// The permits of a trial, in their order.
 const FIRST: &str = "first";
 const NEXT: &str = "next";
+/// The phases that nothing follows.
+const ENDS: [&str; 5] = ["Closed", "Rejected", "Expired", "Revoked", "Cancelled"];
 
 /// Installs the template that every trial uses.
 pub(crate) async fn install_template(plane: &ControlPlane) -> Result<()> {
@@ -261,24 +263,19 @@ impl<'a> Trial<'a> {
 
     async fn closes(&self, permit: &str) -> Result<String> {
         let closed = self.reaches(permit, "Closed").await?;
-        let outcome = closed.pointer("/status/outcome").and_then(Value::as_str);
+        let status = part(&closed, "/status");
         ensure!(
-            outcome == Some("Succeeded"),
-            "it ended as {}",
-            closed["status"]
+            part(&closed, "/status/outcome") == "Succeeded",
+            "it ended as {status}"
         );
         let live = self.get("apps/v1", "Deployment", &self.found.name).await?;
-        let count = |path: &str| {
-            live.pointer(path)
-                .and_then(Value::as_i64)
-                .unwrap_or_default()
-        };
+        let count = |path| part(&live, path).as_i64().unwrap_or_default();
         let wanted = count("/spec/replicas");
         for ready in ["/status/updatedReplicas", "/status/availableReplicas"] {
             ensure!(
                 count(ready) == wanted,
                 "closed before it was rolled out: {}",
-                live["status"]
+                part(&live, "/status")
             );
         }
         Ok(format!("{wanted} of {wanted} available"))
@@ -288,27 +285,18 @@ impl<'a> Trial<'a> {
     async fn reaches(&self, name: &str, wanted: &str) -> Result<Value> {
         let look = || async {
             let permit = self.get("permits.dev/v1alpha1", "Permit", name).await?;
-            let phase = permit
-                .pointer("/status/phase")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let ended = ["Closed", "Rejected", "Expired", "Revoked", "Cancelled"].contains(&phase);
-            if phase == wanted || ended {
-                return Ok(permit);
+            let phase = part(&permit, "/status/phase")
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            if phase == wanted || ENDS.contains(&phase.as_str()) {
+                return Ok((permit, phase));
             }
-            bail!("it is at {phase}: {}", permit["status"]["summary"])
+            bail!("it is at {phase}: {}", part(&permit, "/status/summary"))
         };
-        let permit = eventually(
-            stage::PATIENCE,
-            &format!("permit {name} reaches {wanted}"),
-            look,
-        )
-        .await?;
-        ensure!(
-            permit["status"]["phase"] == wanted,
-            "it ended: {}",
-            permit["status"]
-        );
+        let what = format!("permit {name} reaches {wanted}");
+        let (permit, phase) = eventually(stage::PATIENCE, &what, look).await?;
+        ensure!(phase == wanted, "it ended as {}", part(&permit, "/status"));
         Ok(permit)
     }
 
@@ -322,4 +310,9 @@ impl<'a> Trial<'a> {
             Api::namespaced_with(self.client.clone(), self.stage.namespace(), &resource);
         Ok(serde_json::to_value(api.get(name).await?)?)
     }
+}
+
+/// A part of an object; null where it is missing.
+fn part<'v>(object: &'v Value, pointer: &str) -> &'v Value {
+    object.pointer(pointer).unwrap_or(&Value::Null)
 }
