@@ -23,7 +23,7 @@ use found::Found;
 use result::{Results, say};
 
 /// How many Deployments are tried at once: most of a trial is waiting.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 4;
 
 /// What may be asked of a run.
 #[derive(Parser)]

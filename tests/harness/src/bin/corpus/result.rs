@@ -22,6 +22,7 @@ pub(crate) struct Results {
     deployment: String,
     place: String,
     steps: Vec<Step>,
+    again: usize,
 }
 
 impl Results {
@@ -30,7 +31,13 @@ impl Results {
             deployment: deployment.to_owned(),
             place,
             steps: Vec::new(),
+            again: 0,
         }
+    }
+
+    /// How often the gate could not decide in time and was asked again.
+    pub(crate) fn asked_again(&mut self, times: usize) {
+        self.again = times;
     }
 
     /// Takes a step, if none before it was a surprise; `Ok` says what was seen, in a few words.
@@ -76,6 +83,12 @@ impl Results {
             say(&format!(
                 "  {sign} {:<24} {:<46} {took:>5.1} s  {told}",
                 self.deployment, step.name
+            ));
+        }
+        if self.again > 0 {
+            say(&format!(
+                "  note     {}: the gate had no time to decide on this busy machine, and was asked again: {} times",
+                self.deployment, self.again
             ));
         }
     }

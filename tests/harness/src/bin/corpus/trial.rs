@@ -3,6 +3,8 @@
 //! Decides the steps and what has to come of each, with real people and real kubectl. Does not know how the steps
 //! are shown, nor how many trials run.
 
+use std::cell::Cell;
+
 use anyhow::{Context, Result, bail, ensure};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use permit_harness::{ControlPlane, Output, Stage, User, eventually, stage};
@@ -45,6 +47,7 @@ pub(crate) async fn run(plane: &ControlPlane, found: &Found, number: usize) -> R
     if let Some(trial) = trial {
         trial.create(&mut results).await;
         trial.change(&mut results).await;
+        results.asked_again(trial.again.get());
     }
     results
 }
@@ -56,6 +59,8 @@ struct Trial<'a> {
     alice: User,
     /// The manifest with the image that the second permit is for.
     next: Value,
+    /// How often the gate asked to be asked again.
+    again: Cell<usize>,
 }
 
 impl<'a> Trial<'a> {
@@ -70,6 +75,7 @@ impl<'a> Trial<'a> {
             client: plane.client(&User::admin()).await?,
             alice: User::person("alice"),
             next: with_tag(&found.manifest, "corpus-2"),
+            again: Cell::new(0),
             found,
         })
     }
@@ -163,11 +169,23 @@ impl<'a> Trial<'a> {
             .await;
     }
 
+    /// kubectl as somebody. A gate on a machine that is too busy says that nothing was changed and to try again, which
+    /// is what people do.
+    async fn kubectl(&self, user: &User, args: &[&str], stdin: Option<&str>) -> Result<Output> {
+        let attempt = || async {
+            let output = self.stage.kubectl(user, args, stdin).await?;
+            if output.stderr.contains("GateUnavailable") {
+                self.again.set(self.again.get() + 1);
+                bail!("{}", output.stderr);
+            }
+            Ok(output)
+        };
+        eventually(stage::PATIENCE, "the gate decides", attempt).await
+    }
+
     async fn apply(&self, manifest: &Value) -> Result<Output> {
-        let apply = ["apply", "-f", "-"];
-        self.stage
-            .kubectl(&self.alice, &apply, Some(&manifest.to_string()))
-            .await
+        let (apply, manifest) = (["apply", "-f", "-"], manifest.to_string());
+        self.kubectl(&self.alice, &apply, Some(&manifest)).await
     }
 
     async fn denied(&self, manifest: &Value, word: &str) -> Result<String> {
@@ -195,7 +213,6 @@ impl<'a> Trial<'a> {
     async fn admitted_again(&self, manifest: &Value) -> Result<String> {
         let apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
         let output = self
-            .stage
             .kubectl(&self.alice, &apply, Some(&manifest.to_string()))
             .await?;
         Ok(output.ok()?.trim().to_owned())
@@ -205,7 +222,10 @@ impl<'a> Trial<'a> {
         let images = images(&self.found.manifest);
         let permit = json!({"apiVersion": "permits.dev/v1alpha1", "kind": "Permit", "metadata": {"name": FIRST},
             "spec": {"template": "corpus", "purpose": "create it", "targets": [{"name": self.found.name, "images": images}]}});
-        self.stage.request(&permit.to_string()).await?;
+        let (apply, permit) = (["apply", "-f", "-"], permit.to_string());
+        self.kubectl(&self.alice, &apply, Some(&permit))
+            .await?
+            .ok()?;
         self.issued(FIRST).await?;
         Ok(format!("{} images", images.len()))
     }
@@ -224,8 +244,7 @@ impl<'a> Trial<'a> {
             "--purpose",
             "next image",
         ];
-        self.stage
-            .kubectl(&self.alice, &request, Some(&self.next.to_string()))
+        self.kubectl(&self.alice, &request, Some(&self.next.to_string()))
             .await?
             .ok()?;
         let permit = self.issued(NEXT).await?;
@@ -254,8 +273,7 @@ impl<'a> Trial<'a> {
             "--reason",
             "reviewed",
         ];
-        self.stage
-            .kubectl(&User::person("bob"), &approve, None)
+        self.kubectl(&User::person("bob"), &approve, None)
             .await?
             .ok()?;
         self.reaches(name, "Issued").await
