@@ -1,5 +1,6 @@
 # The commands of this project. `make help` lists them.
 CARGO ?= cargo
+BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 
 .PHONY: help demo test check corpus bench crds golden
 .DEFAULT_GOAL := help
@@ -7,10 +8,10 @@ CARGO ?= cargo
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## tell the whole story on a real control plane
-	@echo "demo: building the operator, the plugin and the control plane's programs (minutes, the first time)"
+demo: ## tell the whole story on a real control plane; KEEP=1 leaves it up until Ctrl-C
+	@echo "demo: building the operator and the plugin; the control plane's programs follow (15 minutes in all, the first time)"
 	$(CARGO) build --workspace --bins
-	$(CARGO) run -p permit-harness --bin demo
+	$(BIN)/demo $(if $(KEEP),--keep)
 
 test: ## run every test, the ones on a real control plane included
 	@echo "test: building the programs that the tests start"

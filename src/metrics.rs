@@ -2,23 +2,82 @@
 //!
 //! Labels come from closed sets only: no names of users, permits or pods. Counts nothing itself and decides nothing.
 
+use std::cell::RefCell;
+
+use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+/// What every figure's name begins with.
+const PREFIX: &str = "permit";
 /// Admission answers in microseconds when it needs no live read, and within the deadline of 3 s in any case.
 const GATE_BUCKETS: [f64; 12] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 3.0,
 ];
 const RECONCILE_BUCKETS: [f64; 9] = [0.000_1, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
+/// Name without prefix, what it says, labels.
+type Named = (&'static str, &'static str, &'static [&'static str]);
+
+const PERMITS: Named = ("permits", "permits by phase and level", &["phase", "level"]);
+const TRANSITIONS: Named = (
+    "transitions_total",
+    "transitions of permits",
+    &["from", "to", "level"],
+);
+const GATE_DECISIONS: Named = (
+    "gate_decisions_total",
+    "answers of the gate",
+    &["decision", "reason", "mode"],
+);
+const GATE_DURATION: Named = (
+    "gate_decision_duration_seconds",
+    "time that one answer of the gate took",
+    &[],
+);
+const GATE_ERRORS: Named = ("gate_errors_total", "reviews that could not be judged", &[]);
+const HANDOVER_LOST: Named = (
+    "handover_lost_total",
+    "admitted changes whose executor did not reach the controller",
+    &[],
+);
+const GUARD_BREACHES: Named = ("guard_breaches_total", "revocations by reason", &["reason"]);
+const ROLLBACKS: Named = ("rollbacks_total", "rollbacks by result", &["result"]);
+const AUDIT_RECORDS: Named = (
+    "audit_records_total",
+    "records that this process wrote to the ledger",
+    &[],
+);
+const QUERY_ERRORS: Named = (
+    "metrics_query_errors_total",
+    "questions to Prometheus that were not answered",
+    &["reason"],
+);
+const RECONCILE_DURATION: Named = (
+    "reconcile_duration_seconds",
+    "time that one look at a permit took",
+    &[],
+);
+const RECONCILE_ERRORS: Named = (
+    "reconcile_errors_total",
+    "looks at a permit that failed",
+    &["reason"],
+);
+const REPAIRS: Named = (
+    "webhook_configuration_repairs_total",
+    "repairs of the operator's webhook configurations",
+    &["configuration"],
+);
+
 /// The registry and all figures in it. Cloning shares them.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
     process: Registry,
+    figures: Vec<Figure>,
     /// Permits by phase and level.
     pub permits: IntGaugeVec,
     /// Transitions by phase before, phase after and level.
@@ -54,73 +113,46 @@ pub struct Metrics {
 impl Metrics {
     /// All figures, at zero.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new_custom(Some("permit".to_owned()), None)?;
+        let registry = Registry::new_custom(Some(PREFIX.to_owned()), None)?;
         let process = Registry::new();
         // The registry's prefix would turn its standard names into `permit_process_…`.
         process.register(Box::new(ProcessCollector::for_self()))?;
-        Self::of(registry, process)
+        Self::of(&registry, process)
     }
 
-    fn of(registry: Registry, process: Registry) -> Result<Self, prometheus::Error> {
-        let make = Make(&registry);
+    fn of(registry: &Registry, process: Registry) -> Result<Self, prometheus::Error> {
+        let make = Make {
+            registry,
+            figures: RefCell::default(),
+        };
         make.build_info()?;
-        Ok(Self {
-            permits: make.gauges("permits", "permits by phase and level", &["phase", "level"])?,
-            transitions: make.counters(
-                "transitions_total",
-                "transitions of permits",
-                &["from", "to", "level"],
-            )?,
-            gate_decisions: make.counters(
-                "gate_decisions_total",
-                "gate answers",
-                &["decision", "reason", "mode"],
-            )?,
-            gate_decision_duration: make.histogram(
-                "gate_decision_duration_seconds",
-                "gate time",
-                &GATE_BUCKETS,
-            )?,
-            gate_errors: make.counter(
-                "gate_errors_total",
-                "reviews denied because they could not be judged",
-            )?,
-            handover_lost: make.counter(
-                "handover_lost_total",
-                "admitted changes that were not handed over",
-            )?,
-            guard_breaches: make.counters(
-                "guard_breaches_total",
-                "breaches of a check",
-                &["signal"],
-            )?,
-            rollbacks: make.counters("rollbacks_total", "rollbacks", &["result"])?,
-            audit_records: make.counter("audit_records_total", "records written to the ledger")?,
-            metrics_query_errors: make.counters(
-                "metrics_query_errors_total",
-                "failed queries",
-                &["source"],
-            )?,
-            reconcile_duration: make.histogram(
-                "reconcile_duration_seconds",
-                "reconcile time",
-                &RECONCILE_BUCKETS,
-            )?,
-            reconcile_errors: make.counters(
-                "reconcile_errors_total",
-                "failed reconciliations",
-                &["reason"],
-            )?,
+        let mut all = Self {
+            permits: make.gauges(PERMITS)?,
+            transitions: make.counters(TRANSITIONS)?,
+            gate_decisions: make.counters(GATE_DECISIONS)?,
+            gate_decision_duration: make.histogram(GATE_DURATION, &GATE_BUCKETS)?,
+            gate_errors: make.counter(GATE_ERRORS)?,
+            handover_lost: make.counter(HANDOVER_LOST)?,
+            guard_breaches: make.counters(GUARD_BREACHES)?,
+            rollbacks: make.counters(ROLLBACKS)?,
+            audit_records: make.counter(AUDIT_RECORDS)?,
+            metrics_query_errors: make.counters(QUERY_ERRORS)?,
+            reconcile_duration: make.histogram(RECONCILE_DURATION, &RECONCILE_BUCKETS)?,
+            reconcile_errors: make.counters(RECONCILE_ERRORS)?,
             leader: make.leader()?,
             certificate_expiry: make.certificate_expiry()?,
-            configuration_repairs: make.counters(
-                "webhook_configuration_repairs_total",
-                "repairs of the operator's webhook configurations",
-                &["configuration"],
-            )?,
-            registry,
+            configuration_repairs: make.counters(REPAIRS)?,
+            figures: Vec::new(),
+            registry: registry.clone(),
             process,
-        })
+        };
+        all.figures = make.figures.into_inner();
+        Ok(all)
+    }
+
+    /// Every figure of ours, those of the process left out.
+    pub fn figures(&self) -> &[Figure] {
+        &self.figures
     }
 
     /// Everything in the text format of Prometheus.
@@ -133,62 +165,53 @@ impl Metrics {
     }
 }
 
-struct Make<'a>(&'a Registry);
+/// What a figure is, for the reference.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Figure {
+    /// Its name, prefix included. Example: `permit_gate_decisions_total`.
+    pub name: String,
+    /// The names of its labels.
+    pub labels: Vec<String>,
+    /// What it says.
+    pub help: String,
+}
+
+struct Make<'a> {
+    registry: &'a Registry,
+    figures: RefCell<Vec<Figure>>,
+}
 
 impl Make<'_> {
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        let counter = IntCounter::new(name, help)?;
-        self.0.register(Box::new(counter.clone()))?;
-        Ok(counter)
+    fn counter(&self, (name, help, _): Named) -> Result<IntCounter, prometheus::Error> {
+        self.registered(IntCounter::new(name, help)?)
     }
 
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntCounterVec, prometheus::Error> {
-        let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-        self.0.register(Box::new(counters.clone()))?;
-        Ok(counters)
+    fn counters(&self, (name, help, labels): Named) -> Result<IntCounterVec, prometheus::Error> {
+        self.registered(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 
-    fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntGaugeVec, prometheus::Error> {
-        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
-        self.0.register(Box::new(gauges.clone()))?;
-        Ok(gauges)
+    fn gauges(&self, (name, help, labels): Named) -> Result<IntGaugeVec, prometheus::Error> {
+        self.registered(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
 
     fn histogram(
         &self,
-        name: &str,
-        help: &str,
+        (name, help, _): Named,
         buckets: &[f64],
     ) -> Result<Histogram, prometheus::Error> {
-        let histogram =
-            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
-        self.0.register(Box::new(histogram.clone()))?;
-        Ok(histogram)
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.registered(Histogram::with_opts(options)?)
     }
 
     fn leader(&self) -> Result<IntGauge, prometheus::Error> {
-        let leader = IntGauge::new("leader", "1 while this process leads")?;
-        self.0.register(Box::new(leader.clone()))?;
-        Ok(leader)
+        self.registered(IntGauge::new("leader", "1 while this process leads")?)
     }
 
     fn certificate_expiry(&self) -> Result<Gauge, prometheus::Error> {
-        let expiry = Gauge::new(
+        self.registered(Gauge::new(
             "webhook_certificate_expiry_timestamp_seconds",
             "expiry of the serving certificate",
-        )?;
-        self.0.register(Box::new(expiry.clone()))?;
-        Ok(expiry)
+        )?)
     }
 
     fn build_info(&self) -> Result<(), prometheus::Error> {
@@ -198,7 +221,21 @@ impl Make<'_> {
         )?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1.0);
-        self.0.register(Box::new(info))
+        self.registered(info).map(drop)
+    }
+
+    fn registered<C: Collector + Clone + 'static>(
+        &self,
+        figure: C,
+    ) -> Result<C, prometheus::Error> {
+        let described = figure.desc().into_iter().map(|d| Figure {
+            name: format!("{PREFIX}_{}", d.fq_name),
+            labels: d.variable_labels.clone(),
+            help: d.help.clone(),
+        });
+        self.figures.borrow_mut().extend(described);
+        self.registry.register(Box::new(figure.clone()))?;
+        Ok(figure)
     }
 }
 

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 /// Declares a closed vocabulary: an enum with its wire spelling, `ALL`, and `Display`.
 macro_rules! vocabulary {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident { $(#[doc = $means:literal] $variant:ident),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-        pub enum $name { $($(#[$vmeta])* $variant),+ }
+        pub enum $name { $(#[doc = $means] $variant),+ }
 
         impl $name {
             /// Every word of this vocabulary, in its declared order.
@@ -21,6 +21,11 @@ macro_rules! vocabulary {
             /// The word as it is written on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant)),+ }
+            }
+
+            /// What the word means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $means.trim()),+ }
             }
         }
 

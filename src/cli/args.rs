@@ -173,6 +173,11 @@ pub(super) fn parse(argv: impl Iterator<Item = OsString>) -> Result<Cli, clap::E
     Cli::from_arg_matches(&command.try_get_matches_from(argv)?)
 }
 
+/// Everything that may be typed, as people type it.
+pub(super) fn command() -> clap::Command {
+    Cli::command().bin_name(bin_name(None))
+}
+
 fn bin_name(program: Option<&OsStr>) -> String {
     let file = program
         .and_then(|path| Path::new(path).file_stem())

@@ -66,6 +66,11 @@ pub fn main(argv: impl Iterator<Item = OsString>) -> ExitCode {
     ended.into()
 }
 
+/// The command line as clap knows it, for the reference.
+pub fn command() -> clap::Command {
+    args::command()
+}
+
 fn run(cli: Cli) -> anyhow::Result<Exit> {
     // Both may be installed already (a test, a second call): the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,73 +1,83 @@
 //! Caches: what watches keep of the cluster, for gate and controller alike.
 //!
-//! Hands out plain values. A deny may rest on them; an allow never does (threat row 29). Does not know what they mean.
+//! Hands out plain values, found by name or by what they speak of, never by a walk over all of them where a change is
+//! judged. A deny may rest on them; an allow never does (threat row 29). Does not know what they mean.
 
+mod due;
 mod feed;
+mod read;
+mod shelf;
+mod watch;
+mod written;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
-use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt as _;
-use kube::api::DynamicObject;
+use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::reflector::{ObjectRef, Store};
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
-pub use feed::Feed;
+pub use due::Due;
+pub use feed::{Feed, Watching};
 
-use crate::api::facts::{CURRENT_SINCE, DATA_KEY, FACTS_LABEL, Facts};
-use crate::api::template::PermitTemplateSpec;
-use crate::api::{Approval, GATE_LABEL, Permit, PermitTemplate};
-use crate::domain::canonical::digest_of;
-use crate::domain::parse;
-use crate::domain::request::target_key;
+use crate::api::facts::{Facts, facts_name};
+use crate::api::vocabulary::Phase;
+use crate::api::{Approval, GATE_LABEL, Permit};
 use crate::domain::template::{Revision, Template};
+use read::{Current, Place, Versioned};
+use shelf::Shelf;
+use written::Written;
+
+/// The namespace of what lives outside namespaces.
+const CLUSTER: &str = "";
 
 /// What is known of the cluster.
 pub struct Caches {
+    /// The operator's own namespace.
+    own: String,
     permits: Store<Permit>,
-    approvals: Store<Approval>,
-    templates: Store<PermitTemplate>,
-    namespaces: Store<Namespace>,
-    revisions: Store<ConfigMap>,
-    facts: Store<Secret>,
-    deployments: Store<DynamicObject>,
-    deployment_type: kube::api::ApiResource,
-    is_filled: OnceCell<()>,
-    /// Facts that were written by this process and that the watch may not have brought back yet.
-    written: Mutex<BTreeMap<String, Secret>>,
+    /// Finds permits by the workloads that they name.
+    by_workload: Arc<Shelf<()>>,
+    approvals: Arc<Shelf<Arc<Approval>>>,
+    templates: Arc<Shelf<Arc<Current>>>,
+    namespaces: Arc<Shelf<Arc<Place>>>,
+    revisions: Arc<Shelf<Arc<Revision>>>,
+    facts: Arc<Shelf<Arc<Versioned>>>,
+    deployments: Arc<Shelf<Arc<Value>>>,
+    written: Arc<Written>,
 }
 
 impl Caches {
-    /// Resolves when every cache has been filled once, for any number of waiters.
-    pub async fn filled(&self) {
-        // A store wakes only the one that asked it last, so only one may ask.
-        self.is_filled.get_or_init(|| self.fill()).await;
+    fn empty(permits: Store<Permit>, own: &str) -> Self {
+        Self {
+            own: own.to_owned(),
+            permits,
+            by_workload: Arc::default(),
+            approvals: Arc::default(),
+            templates: Arc::default(),
+            namespaces: Arc::default(),
+            revisions: Arc::default(),
+            facts: Arc::default(),
+            deployments: Arc::default(),
+            written: Arc::default(),
+        }
     }
 
-    async fn fill(&self) {
-        let (permits, approvals, templates) = (
-            self.permits.wait_until_ready(),
-            self.approvals.wait_until_ready(),
-            self.templates.wait_until_ready(),
-        );
-        let (namespaces, revisions, facts) = (
-            self.namespaces.wait_until_ready(),
-            self.revisions.wait_until_ready(),
-            self.facts.wait_until_ready(),
-        );
-        // A dropped writer means that the process is ending; whoever waits is ended with it.
-        let _ = futures::join!(
-            permits,
-            approvals,
-            templates,
-            namespaces,
-            revisions,
-            facts,
-            self.deployments.wait_until_ready()
-        );
+    /// Resolves when every cache has been filled once.
+    pub async fn filled(&self) {
+        let all = [
+            self.by_workload.filled(),
+            self.approvals.filled(),
+            self.templates.filled(),
+            self.namespaces.filled(),
+            self.revisions.filled(),
+            self.facts.filled(),
+            self.deployments.filled(),
+        ];
+        for mut one in all {
+            // Ours to write: the sender lives as long as we do.
+            let _ = one.wait_for(|is_filled| *is_filled).await;
+        }
     }
 
     /// The store of permits.
@@ -75,16 +85,12 @@ impl Caches {
         self.permits.clone()
     }
 
-    /// Every permit that names this workload.
+    /// Every permit that names this workload (`Deployment/NAME`).
     pub fn permits_naming(&self, namespace: &str, key: &str) -> Vec<Arc<Permit>> {
-        let names = |p: &Permit| {
-            p.namespace().as_deref() == Some(namespace)
-                && p.spec.targets.iter().any(|t| target_key(t) == key)
-        };
-        self.permits
-            .state()
-            .into_iter()
-            .filter(|p| names(p))
+        let names = self.by_workload.names(namespace, key);
+        names
+            .iter()
+            .filter_map(|name| self.permit(namespace, name))
             .collect()
     }
 
@@ -93,188 +99,131 @@ impl Caches {
         self.permits.get(&ObjectRef::new(name).within(namespace))
     }
 
+    /// References to the permits that name a workload and are not at their end. What a terminal permit owes (a
+    /// rollback to follow) it names itself by its own timer.
+    fn open_permits_naming(&self, namespace: &str, key: &str) -> Vec<ObjectRef<Permit>> {
+        let named = self.permits_naming(namespace, key);
+        named
+            .iter()
+            .filter(|p| is_open(p))
+            .map(|p| ObjectRef::from_obj(p.as_ref()))
+            .collect()
+    }
+
+    /// References to the open permits under a template. Walks over all: templates change rarely.
+    fn open_permits_under(&self, template: &str) -> Vec<ObjectRef<Permit>> {
+        let under = |p: &Permit| p.spec.template == template && is_open(p);
+        let found = self.permits.state_filter(under);
+        found
+            .iter()
+            .map(|p| ObjectRef::from_obj(p.as_ref()))
+            .collect()
+    }
+
     /// The approvals that speak of a permit.
     pub fn approvals_of(&self, namespace: &str, permit: &str) -> Vec<Arc<Approval>> {
-        let about = |a: &Approval| {
-            a.namespace().as_deref() == Some(namespace) && a.spec.permit_ref.name == permit
-        };
-        self.approvals
-            .state()
-            .into_iter()
-            .filter(|a| about(a))
-            .collect()
+        self.approvals.of(namespace, permit)
     }
 
     /// The labels of a namespace, if it exists.
     pub fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
-        self.namespaces
-            .get(&ObjectRef::new(namespace))
-            .map(|n| n.labels().clone())
+        let place = self.namespaces.get(CLUSTER, namespace)?;
+        Some(place.labels.clone())
     }
 
     /// Whether a namespace is on its way out.
     pub fn is_terminating(&self, namespace: &str) -> bool {
-        self.namespaces
-            .get(&ObjectRef::new(namespace))
-            .is_none_or(|n| n.metadata.deletion_timestamp.is_some())
+        let place = self.namespaces.get(CLUSTER, namespace);
+        place.is_none_or(|p| p.is_terminating)
     }
 
     /// The namespaces that carry the gate label, with its value.
     pub fn gated_namespaces(&self) -> Vec<(String, String)> {
-        let gated = |n: Arc<Namespace>| {
-            n.labels()
-                .get(GATE_LABEL)
-                .map(|mode| (n.name_any(), mode.clone()))
+        let gated = |(name, place): (String, Arc<Place>)| {
+            let mode = place.labels.get(GATE_LABEL)?.clone();
+            Some((name, mode))
         };
-        self.namespaces
-            .state()
-            .into_iter()
-            .filter_map(gated)
-            .collect()
+        let all = self.namespaces.all_in(CLUSTER);
+        all.into_iter().filter_map(gated).collect()
     }
 
     /// A Deployment as a plain value, kind included.
     pub fn deployment(&self, namespace: &str, name: &str) -> Option<Arc<Value>> {
-        let reference = ObjectRef::new_with(name, self.deployment_type.clone()).within(namespace);
-        self.deployments
-            .get(&reference)
-            .and_then(|d| plain(&d))
-            .map(Arc::new)
+        self.deployments.get(namespace, name)
     }
 
     /// Every Deployment of a namespace.
-    pub fn deployments_in(&self, namespace: &str) -> Vec<Value> {
-        let here = |d: &DynamicObject| d.namespace().as_deref() == Some(namespace);
-        self.deployments
-            .state()
-            .iter()
-            .filter(|d| here(d))
-            .filter_map(|d| plain(d))
-            .collect()
+    pub fn deployments_in(&self, namespace: &str) -> Vec<Arc<Value>> {
+        let all = self.deployments.all_in(namespace);
+        all.into_iter().map(|(_, value)| value).collect()
     }
 
     /// Every template with its digest and its content as JSON.
     pub fn current_templates(&self) -> Vec<(String, String, String)> {
-        let one = |t: Arc<PermitTemplate>| {
-            let content = serde_json::to_string(&t.spec).ok()?;
-            Some((t.name_any(), template_digest(&t.spec), content))
-        };
-        self.templates.state().into_iter().filter_map(one).collect()
+        let one = |t: &Current| (t.name.clone(), t.digest.clone(), t.content.clone());
+        let all = self.templates.all_in(CLUSTER);
+        all.iter().map(|(_, t)| one(t)).collect()
     }
 
     /// The templates that exist now and are sound.
     pub fn sound_templates(&self) -> Vec<Template> {
-        let one = |t: Arc<PermitTemplate>| {
-            parse::template(&t.name_any(), &template_digest(&t.spec), &t.spec).ok()
-        };
-        self.templates.state().into_iter().filter_map(one).collect()
+        let all = self.templates.all_in(CLUSTER);
+        all.iter().filter_map(|(_, t)| t.template.clone()).collect()
     }
 
     /// The digest of a template's content now.
     pub fn template_digest(&self, name: &str) -> Option<String> {
-        self.templates
-            .get(&ObjectRef::new(name))
-            .map(|t| template_digest(&t.spec))
+        let current = self.templates.get(CLUSTER, name)?;
+        Some(current.digest.clone())
     }
 
     /// The templates that exist, by name.
     pub fn template_names(&self) -> Vec<String> {
-        self.templates
-            .state()
-            .iter()
-            .map(|t| t.name_any())
-            .collect()
+        let all = self.templates.all_in(CLUSTER);
+        all.into_iter().map(|(name, _)| name).collect()
     }
 
-    /// The kept revisions of a template, each by what its content says; its digest is computed anew.
+    /// The kept revisions of a template, each by what its content says.
     pub fn revisions(&self, template: &str) -> Vec<Revision> {
-        let of = |map: &ConfigMap| {
-            map.labels()
-                .get(crate::api::facts::REVISION_LABEL)
-                .is_some_and(|l| l == template)
-        };
-        self.revisions
-            .state()
-            .iter()
-            .filter(|m| of(m))
-            .filter_map(|m| revision(template, m))
-            .collect()
+        let all = self.revisions.of(&self.own, template);
+        all.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
-    /// The facts of a namespace, if it is enrolled.
+    /// The facts of a namespace, if it is enrolled. What cannot be read is as if it were absent: nothing is admitted by
+    /// it.
+    pub fn shared_facts(&self, namespace: &str) -> Option<Arc<Facts>> {
+        let newest = self.newest_facts(namespace)?;
+        Some(Arc::clone(&newest.facts))
+    }
+
+    /// The facts of a namespace, if it is enrolled, to be changed.
     pub fn facts(&self, namespace: &str) -> Option<Facts> {
-        self.facts_versioned(namespace).map(|(facts, _)| facts)
+        self.shared_facts(namespace).map(Arc::unwrap_or_clone)
     }
 
-    /// The facts of a namespace with the version that they were read at. What cannot be read is as if it were absent:
-    /// nothing is admitted by it.
+    /// The facts of a namespace with the version that they were read at.
     pub fn facts_versioned(&self, namespace: &str) -> Option<(Facts, String)> {
-        let watched = self
-            .facts
-            .state()
-            .into_iter()
-            .find(|s| s.labels().get(FACTS_LABEL).is_some_and(|l| l == namespace));
-        let written = self
-            .written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(namespace)
-            .cloned();
-        let newest = match (watched, written) {
-            (Some(watched), Some(written)) if version(&written) > version(&watched) => written,
-            (Some(watched), _) => Arc::unwrap_or_clone(watched),
-            (None, written) => written?,
-        };
-        let data = newest.data.as_ref()?.get(DATA_KEY)?;
-        let facts = serde_json::from_slice(&data.0).ok()?;
-        Some((facts, newest.resource_version()?))
+        let newest = self.newest_facts(namespace)?;
+        Some((Facts::clone(&newest.facts), newest.version.clone()))
+    }
+
+    fn newest_facts(&self, namespace: &str) -> Option<Arc<Versioned>> {
+        let name = facts_name(namespace);
+        let watched = self.facts.get(&self.own, &name);
+        self.written.newest(&name, watched)
     }
 
     /// Keeps what was just written until the watch brings it back.
-    pub fn facts_written(&self, namespace: &str, secret: Secret) {
-        self.written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(namespace.to_owned(), secret);
+    pub fn facts_written(&self, namespace: &str, secret: &Secret) {
+        if let Some(written) = read::versioned(secret) {
+            self.written.keep(&facts_name(namespace), written);
+        }
     }
 }
 
-/// Versions of one object compare as numbers (KEP-5504; true of every etcd-backed resource).
-fn version(secret: &Secret) -> u64 {
-    secret
-        .metadata
-        .resource_version
-        .as_deref()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(0)
-}
-
-/// The digest of a template's content.
-pub fn template_digest(spec: &PermitTemplateSpec) -> String {
-    digest_of("permit-operator/template/v1", spec).to_string()
-}
-
-fn revision(template: &str, map: &ConfigMap) -> Option<Revision> {
-    let since: Timestamp = map.annotations().get(CURRENT_SINCE)?.parse().ok()?;
-    let content = map.data.as_ref()?.get(DATA_KEY)?;
-    let spec: PermitTemplateSpec = serde_json::from_str(content).ok()?;
-    let digest = template_digest(&spec);
-    let template =
-        parse::template(template, &digest, &spec).map_err(|errors| parse::listed(&errors));
-    Some(Revision {
-        since,
-        template,
-        digest,
-    })
-}
-
-/// A watched object as the API server would show it: lists leave the kind out.
-fn plain(object: &DynamicObject) -> Option<Value> {
-    let mut value = serde_json::to_value(object).ok()?;
-    let map = value.as_object_mut()?;
-    map.insert("apiVersion".into(), "apps/v1".into());
-    map.insert("kind".into(), "Deployment".into());
-    Some(value)
+fn is_open(permit: &Permit) -> bool {
+    let phase = permit.status.as_ref().and_then(|s| s.phase);
+    !phase.is_some_and(Phase::is_terminal)
 }
 
 #[cfg(test)]
@@ -308,7 +257,7 @@ mod tests {
         let watching = futures::future::join_all(
             std::mem::take(&mut feed.watches)
                 .into_iter()
-                .map(|(_, watch)| watch),
+                .map(|watch| watch.run),
         );
         tokio::select! {
             () = waiting.collect() => {}

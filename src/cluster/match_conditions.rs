@@ -6,11 +6,11 @@
 
 use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 
-/// An equal spec is a change all the same when an owner is added (a dead one gets the workload deleted) or the
-/// annotation that restores an old template is set.
+/// An equal spec is a change all the same when an owner is added or altered (a dead one gets the workload deleted; the
+/// gate compares references whole, and so does this) or the annotation that restores an old template is set.
 const COULD_BE_A_CHANGE: &str = "request.operation != 'UPDATE' || !has(object.spec) || !has(oldObject.spec) || object.spec != oldObject.spec
 || (request.resource.resource == 'deployments'
-&& object.metadata.?ownerReferences.orValue([]).exists(o, !oldObject.metadata.?ownerReferences.orValue([]).exists(p, p.uid == o.uid)))
+&& object.metadata.?ownerReferences.orValue([]).exists(o, !oldObject.metadata.?ownerReferences.orValue([]).exists(p, p == o)))
 || !(object.metadata.?annotations[?'deprecated.deployment.rollback.to'].orValue('') in
 ['', oldObject.metadata.?annotations[?'deprecated.deployment.rollback.to'].orValue('')])";
 
@@ -96,6 +96,13 @@ mod tests {
                 condition.name
             );
         }
+    }
+
+    #[test]
+    fn t54_an_owner_is_known_by_its_whole_reference() {
+        assert!(
+            COULD_BE_A_CHANGE.contains("exists(p, p == o)") && !COULD_BE_A_CHANGE.contains("uid")
+        );
     }
 
     #[test]

@@ -76,6 +76,6 @@ pub(super) async fn write(
     };
     let written = written.map_err(|e| Error::Facts(namespace.to_owned(), e))?;
     // The next decision must not be made on what was just replaced.
-    ctx.caches.facts_written(namespace, written);
+    ctx.caches.facts_written(namespace, &written);
     Ok(())
 }

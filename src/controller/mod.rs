@@ -5,6 +5,7 @@
 pub mod admitted;
 mod apply;
 mod book;
+mod census;
 mod effects;
 mod enrol;
 mod error;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::book::About;
-use super::{Context, enrol, revisions};
+use super::{Context, census, enrol, revisions};
 use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
 use crate::domain::check::GuardCheck;
@@ -24,6 +24,8 @@ use crate::domain::template::governing;
 
 /// How often it is looked whether a check is due; the shortest interval that a check may have.
 const TICK: Duration = Duration::from_secs(1);
+/// How often the permits are counted for the metrics.
+const CENSUS: Duration = Duration::from_secs(5);
 /// The longest time between two healthy polls that still counts as watched, in intervals.
 const LONGEST_GAP: u32 = 3;
 
@@ -44,6 +46,7 @@ pub async fn watch(
 ) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut counted = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -53,6 +56,10 @@ pub async fn watch(
         revisions::keep(&ctx).await;
         enrol::enrol(&ctx).await;
         flush(&ctx).await;
+        if counted.is_none_or(|at: Instant| at.elapsed() >= CENSUS) {
+            census::take(&ctx);
+            counted = Some(Instant::now());
+        }
         for permit in poll(&ctx).await {
             // Full means that it is named already, or will be by its own timer.
             let _ = due.try_send(ObjectRef::from_obj(permit.as_ref()));

@@ -6,11 +6,12 @@ use super::applied::{Applied, applied, is_restored};
 use super::canonical::{spec_digest, template_digest};
 use super::decide::Walk;
 use super::effect::Effect;
+use super::quorum::Ballot;
 use super::rollout::Rollout;
 use super::world::TargetFact;
 use crate::api::facts::{Baseline, Prior, Spent};
 use crate::api::template::OnRevoke;
-use crate::api::vocabulary::{Outcome, Phase};
+use crate::api::vocabulary::{Decision, Outcome, Phase, RevocationReason};
 
 /// How often a refused rollback is tried before it counts as failed.
 pub const MOST_REFUSALS: u32 = 5;
@@ -18,6 +19,8 @@ pub const MOST_REFUSALS: u32 = 5;
 /// What is left to do, and how far the undoing is.
 #[derive(Clone, Debug, Default)]
 pub struct Aftermath {
+    /// What to do before the status is written.
+    pub before: Vec<Effect>,
     /// What to do once the status is written.
     pub effects: Vec<Effect>,
     /// How it ended, once that is known.
@@ -98,24 +101,38 @@ pub(super) fn aftermath(walk: &Walk<'_>) -> Aftermath {
     if let Some(spent) = &walk.world.spent {
         rest.outcome = spent.outcome.or(rest.outcome);
     } else if let Some(outcome) = rest.outcome {
-        rest.effects.push(Effect::Settle {
-            spent: Spent {
-                permit: walk.world.request.name.clone(),
-                phase: walk.phase,
-                outcome: Some(outcome),
-            },
-            baselines: if walk.phase == Phase::Closed {
-                earned(walk)
-            } else {
-                Vec::new()
-            },
-        });
+        settle(walk, outcome, &mut rest);
     }
     rest
 }
 
+/// A validated change moves its baselines before the status may say so: a status that says `Closed` on its own proves
+/// nothing and earns nothing.
+fn settle(walk: &Walk<'_>, outcome: Outcome, rest: &mut Aftermath) {
+    let validated = walk.transitions.iter().any(|t| t.to == Phase::Closed);
+    let settle = |baselines| Effect::Settle {
+        spent: Spent {
+            permit: walk.world.request.name.clone(),
+            phase: walk.phase,
+            outcome: Some(outcome),
+        },
+        baselines,
+    };
+    if validated {
+        rest.before.push(settle(earned(walk)));
+    } else {
+        rest.effects.push(settle(Vec::new()));
+    }
+}
+
 /// Undoes the targets of a revoked permit in reverse order.
 fn undo(walk: &Walk<'_>, rest: &mut Aftermath) {
+    if walk.world.spent.is_none() && !is_said(walk) {
+        rest.before.push(Effect::Revoke {
+            reason: RevocationReason::ApproverRequest,
+            message: "its status said so".into(),
+        });
+    }
     let mut worst = Undoing::NotNeeded;
     for fact in walk.world.targets.iter().rev() {
         let Some(prior) = fact.prior(walk.armed.as_ref()) else {
@@ -137,6 +154,21 @@ fn undo(walk: &Walk<'_>, rest: &mut Aftermath) {
     rest.undoing = Some(worst);
 }
 
+/// Whether an object ends the permit. A status that says `Revoked` on its own could be written away again.
+fn is_said(walk: &Walk<'_>) -> bool {
+    let ends = |b: &Ballot| matches!(b.decision, Decision::Revoke | Decision::Reject);
+    let own = |e: &Effect| matches!(e, Effect::Revoke { .. });
+    walk.world.ballots.iter().any(ends) || walk.before.iter().any(own)
+}
+
+/// Whether the permit's change was ever seen live. The guard's own findings tell it where the status does not.
+fn has_begun(walk: &Walk<'_>) -> bool {
+    let found = |b: &Ballot| b.reason.is_some_and(|reason| !reason.is_for_people());
+    walk.world.recorded.execution.is_some()
+        || walk.transitions.iter().any(|t| t.from.is_running())
+        || walk.world.ballots.iter().any(found)
+}
+
 fn is_rolling(fact: &TargetFact) -> bool {
     fact.live
         .as_ref()
@@ -150,16 +182,18 @@ fn undoing(walk: &Walk<'_>, fact: &TargetFact, prior: &Prior) -> Undoing {
         .get(&fact.key())
         .copied()
         .unwrap_or(0);
+    let state = applied(fact, prior);
+    let begun = has_begun(walk);
     let Some(live) = &fact.live else {
-        return if prior.uid.is_empty() {
+        let is_ours = begun || state == Applied::Covered;
+        return if prior.uid.is_empty() || !is_ours {
             Undoing::NotNeeded
         } else {
             Undoing::Failed("the workload is gone".into())
         };
     };
     if is_restored(fact, prior) {
-        let started = walk.world.recorded.execution.is_some();
-        return match (&live.rollout, started) {
+        return match (&live.rollout, begun) {
             (_, false) => Undoing::NotNeeded,
             (Rollout::Complete | Rollout::Paused, true) => Undoing::Done,
             (Rollout::Progressing(_), true) => Undoing::Accepted,
@@ -168,8 +202,10 @@ fn undoing(walk: &Walk<'_>, fact: &TargetFact, prior: &Prior) -> Undoing {
             }
         };
     }
-    match applied(fact, prior) {
+    match state {
         Applied::Unchanged => Undoing::NotNeeded,
+        // What another one did before this permit's change began is not its to undo.
+        Applied::Foreign(_) if !begun => Undoing::NotNeeded,
         // Something newer that another permit admitted: a person's change wins over a pending rollback.
         Applied::Foreign(_) if fact.busy_with.is_some() => Undoing::Superseded,
         Applied::Covered | Applied::Foreign(_) if prior.uid.is_empty() => Undoing::Held(
@@ -192,8 +228,12 @@ fn holds(walk: &Walk<'_>) -> bool {
     walk.template.is_none_or(|t| t.on_revoke == OnRevoke::Hold)
 }
 
-/// The baselines that a validated change earns.
+/// The baselines that a validated change earns: where it is what is live, and nobody else's.
 fn earned(walk: &Walk<'_>) -> Vec<(String, Option<Baseline>)> {
+    let is_own = |fact: &&TargetFact| {
+        let prior = fact.prior(walk.armed.as_ref());
+        fact.busy_with.is_none() && prior.is_some_and(|p| applied(fact, p) == Applied::Covered)
+    };
     let one = |fact: &TargetFact| {
         let baseline = fact.live.as_ref().and_then(|live| {
             Some(Baseline {
@@ -204,5 +244,6 @@ fn earned(walk: &Walk<'_>) -> Vec<(String, Option<Baseline>)> {
         });
         (fact.key(), baseline)
     };
-    walk.world.targets.iter().map(one).collect()
+    let own = walk.world.targets.iter().filter(is_own);
+    own.map(one).collect()
 }

@@ -39,7 +39,7 @@ pub(super) fn conditions(walk: &Walk<'_>, rest: &Aftermath) -> Vec<ConditionValu
     .into_iter()
     .map(|(type_, status)| value(type_, status, reason, &told))
     .collect();
-    let why = held.as_ref().map_or("", |(_, why)| why.as_str());
+    let why = held.as_deref().unwrap_or_default();
     all.push(value(
         Type::Held,
         Some(held.is_some()),
@@ -107,8 +107,8 @@ fn decided(walk: &Walk<'_>) -> Option<bool> {
 }
 
 fn active(walk: &Walk<'_>, held: bool) -> bool {
-    let opened = !matches!(walk.waiting, Some(("WindowNotOpen", _)));
-    matches!(walk.phase, Phase::Issued | Phase::Executing) && opened && !held
+    let is_open = !matches!(walk.waiting, Some(("WindowNotOpen" | "WindowClosing", _)));
+    matches!(walk.phase, Phase::Issued | Phase::Executing) && is_open && !held
 }
 
 fn executed(walk: &Walk<'_>, rest: &Aftermath) -> Option<bool> {

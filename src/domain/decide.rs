@@ -96,7 +96,8 @@ pub(super) struct Walk<'a> {
 /// Decides about one permit.
 pub fn decide(world: &World) -> Decision {
     let mut walk = Walk::new(world);
-    for _ in 0..MOST_STEPS {
+    // At rest the trace of the step that led there stays: it says why.
+    while !walk.phase.is_terminal() && walk.transitions.len() < MOST_STEPS {
         walk.trace = Trace::default();
         walk.waiting = None;
         let Some(found) = walk.look() else { break };
@@ -114,7 +115,9 @@ pub fn decide(world: &World) -> Decision {
         walk.phase = to;
     }
     walk.rearm();
-    let rest = aftermath::aftermath(&walk);
+    walk.forgive();
+    let mut rest = aftermath::aftermath(&walk);
+    walk.before.append(&mut rest.before);
     let status = report::status(&walk, &rest);
     let announcements = announce::announcements(&walk, &rest);
     let revisit = report::revisit(&walk, &rest);
@@ -179,9 +182,12 @@ impl<'a> Walk<'a> {
         );
         match &self.armed {
             None if claims_issuance => Phase::Requested,
-            // Issued, and written back to before: what is live says whether it runs.
-            Some(_)
-                if !claims_issuance && !recorded.is_terminal() && recorded != Phase::Approved =>
+            // Issued as it is, and interrupted or written back: what is live says whether it runs.
+            Some(armed)
+                if armed.digest == self.digest
+                    && self.tally.met
+                    && !claims_issuance
+                    && !recorded.is_terminal() =>
             {
                 Phase::Approved
             }
@@ -214,11 +220,15 @@ impl<'a> Walk<'a> {
         None
     }
 
+    /// A hold that a person has ended: what the checks saw is forgotten, or they would ask for it again.
+    fn forgive(&mut self) {
+        if report::hold(self).is_some_and(|hold| hold.is_ended) {
+            self.before.push(Effect::Forgive);
+        }
+    }
+
     /// What has happened since the phase was entered.
     fn look(&mut self) -> Option<Happening> {
-        if self.phase.is_terminal() {
-            return None;
-        }
         let Some(template) = self.template else {
             return self.without_template();
         };
@@ -270,7 +280,10 @@ impl<'a> Walk<'a> {
             .push(Rule::Revocation, Verdict::Fail, why.clone());
         let running = self.phase.is_running();
         match to {
-            Phase::Cancelled if !running => {
+            // A change that is stored already is executing, whatever the status says; only a Revoke ends that.
+            Phase::Cancelled
+                if !running && (self.phase != Phase::Issued || self.any_covered().is_none()) =>
+            {
                 Some(happening(Event::Cancelled, "CancelledByRequester", why))
             }
             Phase::Revoked if running || matches!(self.phase, Phase::Approved | Phase::Issued) => {

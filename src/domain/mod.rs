@@ -18,6 +18,7 @@ mod conditions;
 pub mod decide;
 pub mod effect;
 pub mod gate;
+pub mod invariant;
 pub mod leadership;
 pub mod lifecycle;
 pub mod parse;

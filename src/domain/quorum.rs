@@ -86,6 +86,24 @@ pub fn tally(template: &Template, requester: &str, digest: &str, ballots: &[Ball
     result
 }
 
+/// Whether it is only doubt that keeps the rules from being met: a right that could not be asked is no right, but it
+/// is no loss of one either.
+pub fn is_in_doubt(template: &Template, requester: &str, digest: &str, ballots: &[Ballot]) -> bool {
+    let trusted: Vec<_> = ballots
+        .iter()
+        .map(|ballot| Ballot {
+            rights: Rights {
+                role: ballot.rights.role.or(Some(true)),
+                wildcard: ballot.rights.wildcard.or(Some(false)),
+                break_glass: ballot.rights.break_glass.or(Some(true)),
+            },
+            ..ballot.clone()
+        })
+        .collect();
+    !tally(template, requester, digest, ballots).met
+        && tally(template, requester, digest, &trusted).met
+}
+
 /// The role that a ballot counts for, or why it does not count.
 fn counts<'a>(
     ballot: &'a Ballot,
@@ -172,7 +190,8 @@ fn place(template: &Template, roles_of: &BTreeMap<&str, BTreeSet<&str>>, result:
         }
         start += count;
     }
-    result.met = result.outstanding.is_empty();
+    // Rules without a seat would be met by nobody; only an Automatic grant may say that.
+    result.met = result.outstanding.is_empty() && !seats.is_empty();
 }
 
 /// Seats one person, moving others along augmenting paths (Kuhn's bipartite matching).

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::aftermath::{Aftermath, Undoing};
 use super::conditions::conditions;
 use super::decide::Walk;
+use super::quorum::Ballot;
 use super::standing::{Window, stamp};
 use super::world::Due;
 use crate::api::condition::merge;
@@ -21,25 +22,38 @@ const LIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon something that could not be asked is asked again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The hold that the guard asks for and no person has ended: since when, and why.
-pub(super) fn held(walk: &Walk<'_>) -> Option<(Option<Timestamp>, String)> {
-    if !walk.phase.is_running() {
-        return None;
-    }
-    let check = walk.world.checks.iter().find(|c| c.due == Due::Hold)?;
-    let since = walk
-        .world
-        .recorded
-        .conditions
+/// A hold that the guard asks for.
+pub(super) struct Hold {
+    why: String,
+    /// A person has ended it.
+    pub(super) is_ended: bool,
+}
+
+/// The hold that the guard asks for while a change is live.
+pub(super) fn hold(walk: &Walk<'_>) -> Option<Hold> {
+    let checks = walk.world.checks.iter().filter(|_| walk.phase.is_running());
+    let check = checks.into_iter().find(|c| c.due == Due::Hold)?;
+    let recorded = &walk.world.recorded.conditions;
+    let since = recorded
         .iter()
-        .find(|c| c.type_ == "Held" && c.status == "True");
-    let since = since.map(|c| c.last_transition_time.0);
-    let ended = since.is_some_and(|since| {
-        walk.world.ballots.iter().any(|b| {
-            b.decision == Decision::Resume && b.rights.role == Some(true) && b.cast >= since
-        })
-    });
-    (!ended).then(|| (since, format!("{}: {}", check.name, check.because)))
+        .find(|c| c.type_ == "Held" && c.status == "True")
+        .map(|c| c.last_transition_time.0);
+    let ends = |b: &Ballot| {
+        b.decision == Decision::Resume
+            && b.rights.role == Some(true)
+            && since.is_some_and(|since| b.cast >= since)
+    };
+    Some(Hold {
+        why: format!("{}: {}", check.name, check.because),
+        is_ended: walk.world.ballots.iter().any(ends),
+    })
+}
+
+/// Why the guard holds the change, if no person has ended that.
+pub(super) fn held(walk: &Walk<'_>) -> Option<String> {
+    hold(walk)
+        .filter(|hold| !hold.is_ended)
+        .map(|hold| hold.why)
 }
 
 /// The status to write.
@@ -62,15 +76,37 @@ pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
         execution: execution(walk, rest),
         checks: checks(walk),
         revocation: revocation(walk, rest),
-        trace: walk.trace.lines(),
+        trace: if is_at_rest(walk) {
+            world.recorded.trace.clone()
+        } else {
+            walk.trace.lines()
+        },
         summary: summary(walk, rest, window),
-        conditions: merge(
-            &world.recorded.conditions,
-            &conditions(walk, rest),
-            world.generation,
-            world.now,
-        ),
+        conditions: merged(walk, rest),
     }
+}
+
+/// Nothing has happened, and nothing will.
+fn is_at_rest(walk: &Walk<'_>) -> bool {
+    walk.transitions.is_empty()
+        && walk.phase.is_terminal()
+        && walk.world.recorded.phase == Some(walk.phase)
+}
+
+/// The conditions on top of the recorded ones. At rest those keep the reason of the step that led there.
+fn merged(walk: &Walk<'_>, rest: &Aftermath) -> Vec<Condition> {
+    let recorded = &walk.world.recorded.conditions;
+    let wanted = conditions(walk, rest);
+    let mut all = merge(recorded, &wanted, walk.world.generation, walk.world.now);
+    for condition in all.iter_mut().filter(|_| is_at_rest(walk)) {
+        let kept = recorded
+            .iter()
+            .find(|c| c.type_ == condition.type_ && c.status == condition.status);
+        if let Some(kept) = kept {
+            condition.reason.clone_from(&kept.reason);
+        }
+    }
+    all
 }
 
 /// A time as it is stored: whole seconds, so that what is read back equals what was written.
@@ -95,6 +131,9 @@ fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
             started_time: now(),
             ..execution.unwrap_or_default()
         });
+    } else if walk.transitions.iter().any(|t| t.from.is_running()) {
+        // That it ran is remembered even where somebody erased when.
+        execution = Some(execution.unwrap_or_default());
     }
     let mut execution = execution?;
     if entered(walk, Phase::Validating) && execution.rolled_out_time.is_none() {
@@ -281,7 +320,10 @@ pub(super) fn message(walk: &Walk<'_>, rest: &Aftermath) -> String {
         (Some(("Soaking", _)), _) => "the change is rolled out; the guard watches".into(),
         (Some((_, why)), _) => why.clone(),
         (None, Some(step)) => step.because.clone(),
-        (None, None) => walk.world.recorded.summary.message.clone(),
+        (None, None) if walk.world.recorded.phase == Some(walk.phase) => {
+            walk.world.recorded.summary.message.clone()
+        }
+        (None, None) => format!("it is {}", walk.phase),
     }
 }
 
@@ -306,11 +348,8 @@ pub(super) fn revisit(walk: &Walk<'_>, rest: &Aftermath) -> Option<Duration> {
         Phase::Executing | Phase::Validating => Some(LIVE_INTERVAL),
         Phase::Issued => {
             let window = window(walk)?;
-            Some(until(if walk.world.now < window.opens {
-                window.opens
-            } else {
-                window.closes
-            }))
+            let next = [window.opens, window.closes, window.settled()];
+            next.into_iter().find(|at| walk.world.now < *at).map(until)
         }
         _ => {
             let template = walk.template?;

@@ -3,11 +3,16 @@
 //! The one judgement behind gate, controller and CLI. It recomputes from the request, its approvals and the facts;
 //! of the recorded status it takes only what ends authority, never what gives it (threat rule 1).
 
+mod admissible;
+
+use std::time::Duration;
+
 use k8s_openapi::jiff::Timestamp;
 
+pub use self::admissible::{Refusal, admissible};
 use super::quorum::{Ballot, Tally, tally};
 use super::request::{Request, is_service_account};
-use super::template::{Level, PRODUCTION, Template, governs_place};
+use super::template::{PRODUCTION, Template};
 use super::trace::{Rule, Trace, Verdict};
 use crate::api::facts::{Armed, Spent};
 use crate::api::vocabulary::{Decision, Phase, RevocationReason};
@@ -31,104 +36,6 @@ pub struct Case<'a> {
     pub armed: Option<&'a Armed>,
     /// How it ended.
     pub spent: Option<&'a Spent>,
-}
-
-/// A permit can never be granted, and why: the condition's reason and a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// One word from the stable list.
-    pub reason: &'static str,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-/// Whether the request can be reviewed at all. Service accounts, wrong places and demands that are not built refuse it.
-#[expect(
-    clippy::too_many_lines,
-    reason = "the refusals in their order, one after the other"
-)]
-pub fn admissible(case: &Case<'_>, trace: &mut Trace) -> Result<(), Refusal> {
-    let (request, template) = (case.request, case.template);
-    let refuse = |trace: &mut Trace, rule, reason, message: String| {
-        trace.push(rule, Verdict::Fail, message.clone());
-        Err(Refusal { reason, message })
-    };
-    if template.demands_signature {
-        let message = format!(
-            "template `{}` (level {}) demands signed approvals, which this version cannot verify; use a template up to level 2",
-            template.name, template.level
-        );
-        return refuse(trace, Rule::Level, "SignatureUnsupported", message);
-    }
-    trace.push(
-        Rule::Level,
-        Verdict::Pass,
-        format!("level {}", template.level),
-    );
-    if !governs_place(&template.applies_to, &request.namespace, case.environment) {
-        let message = format!(
-            "template `{}` does not govern namespace `{}` in environment `{}`",
-            template.name, request.namespace, case.environment
-        );
-        return refuse(trace, Rule::Template, "TemplateNotApplicable", message);
-    }
-    trace.push(
-        Rule::Template,
-        Verdict::Pass,
-        format!("{} at {}", template.name, short(&template.digest)),
-    );
-    if let Some(stated) = request
-        .spec
-        .environment
-        .as_deref()
-        .filter(|e| *e != case.environment)
-    {
-        let message = format!(
-            "the permit says environment `{stated}`, the namespace is `{}`",
-            case.environment
-        );
-        return refuse(trace, Rule::Environment, "EnvironmentMismatch", message);
-    }
-    trace.push(Rule::Environment, Verdict::Pass, case.environment);
-    if is_service_account(&request.requester.username) && !template.is_automatic() {
-        let message =
-            "a service account delivered this permit and no person signed the request".to_owned();
-        return refuse(trace, Rule::Requester, "RequesterUnproved", message);
-    }
-    trace.push(
-        Rule::Requester,
-        Verdict::Pass,
-        request.requester.username.clone(),
-    );
-    if template.level == Level::Emergency && request.spec.incident.is_none() {
-        return refuse(
-            trace,
-            Rule::Spec,
-            "IncidentMissing",
-            "an emergency names its incident: spec.incident is missing".into(),
-        );
-    }
-    match case.may_use {
-        Some(true) => trace.push(
-            Rule::Use,
-            Verdict::Pass,
-            format!("{} may use it", request.requester.username),
-        ),
-        Some(false) => {
-            let message = format!(
-                "{} lacks the verb `use` on permittemplates/{}",
-                request.requester.username, template.name
-            );
-            return refuse(trace, Rule::Use, "TemplateNotPermitted", message);
-        }
-        // Doubt is not a refusal for ever; the caller waits or denies.
-        None => trace.push(
-            Rule::Use,
-            Verdict::Wait,
-            "the right to use the template could not be asked",
-        ),
-    }
-    Ok(())
 }
 
 /// What ends a permit's power, if anything does: an object that says so, or the facts.
@@ -194,7 +101,18 @@ impl Window {
             closes: request.latest_start.map_or(end, |t| t.min(end)),
         }
     }
+
+    /// From when on no change can appear that was admitted inside the window.
+    pub fn settled(&self) -> Timestamp {
+        self.closes
+            .checked_add(LAST_MOMENT)
+            .unwrap_or(Timestamp::MAX)
+    }
 }
+
+/// How long a change that was admitted in the last moment may need until it is seen: the API server's own limit for
+/// a webhook's answer, and as much again.
+const LAST_MOMENT: Duration = Duration::from_secs(10);
 
 /// The authority that a permit has now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -271,29 +189,26 @@ fn issued(case: &Case<'_>, digest: &str, recorded: Option<Phase>, trace: &mut Tr
     {
         return pending(trace, Rule::Digest, "its issuance is not yet reported");
     }
-    let window = Window::of(case.request, case.template, issued);
-    if case.now < window.opens {
-        trace.push(
-            Rule::Window,
-            Verdict::Fail,
-            format!("opens {}", stamp(window.opens)),
-        );
-        return Standing::NotYet(window);
-    }
-    if case.now >= window.closes {
-        trace.push(
-            Rule::Window,
-            Verdict::Fail,
-            format!("closed {}", stamp(window.closes)),
-        );
-        return Standing::Lapsed(window);
-    }
-    trace.push(
-        Rule::Window,
-        Verdict::Pass,
-        format!("closes {}", stamp(window.closes)),
-    );
-    Standing::InForce(window)
+    within(
+        Window::of(case.request, case.template, issued),
+        case.now,
+        trace,
+    )
+}
+
+fn within(window: Window, now: Timestamp, trace: &mut Trace) -> Standing {
+    let (verdict, fact, standing) = if now < window.opens {
+        let fact = format!("opens {}", stamp(window.opens));
+        (Verdict::Fail, fact, Standing::NotYet(window))
+    } else if now >= window.closes {
+        let fact = format!("closed {}", stamp(window.closes));
+        (Verdict::Fail, fact, Standing::Lapsed(window))
+    } else {
+        let fact = format!("closes {}", stamp(window.closes));
+        (Verdict::Pass, fact, Standing::InForce(window))
+    };
+    trace.push(Rule::Window, verdict, fact);
+    standing
 }
 
 /// Who counts, in one line.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use futures::{Stream, StreamExt as _};
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
@@ -14,7 +15,7 @@ use tracing::{info, warn};
 use crate::api::permit::Permit;
 use crate::clock::Clock;
 use crate::cluster::access::Access;
-use crate::cluster::caches::Caches;
+use crate::cluster::caches::{Caches, Due};
 use crate::cluster::certificates::Served;
 use crate::cluster::leadership::Leadership;
 use crate::cluster::lease::{Lease, LeaseSettings};
@@ -43,8 +44,7 @@ pub(super) struct Leader {
     pub(super) served: watch::Receiver<Option<Arc<Served>>>,
     pub(super) admitted: Arc<AdmittedBook>,
     pub(super) caches: Arc<Caches>,
-    pub(super) due: mpsc::Sender<ObjectRef<Permit>>,
-    pub(super) dues: mpsc::Receiver<ObjectRef<Permit>>,
+    pub(super) due: Due,
     pub(super) leads: watch::Sender<bool>,
 }
 
@@ -109,20 +109,35 @@ impl Leader {
             metrics: self.metrics,
             client: self.client,
         });
-        let dues = futures::stream::unfold(self.dues, async |mut dues| {
-            dues.recv().await.map(|due| (due, dues))
-        });
+        let (due, dues) = self.due.listen();
+        let dues = every_permit_and(&ctx.caches, dues);
         let (first, second) = keepers;
         let judging = first.keep(self.served.clone());
         let stamping = second.keep(self.served);
         tokio::select! {
             () = controller::run(Arc::clone(&ctx), dues, stop.clone()) => {}
-            () = controller::watch(ctx, self.due, stop) => {}
+            () = controller::watch(ctx, due, stop) => {}
             kept = judging => kept?,
             kept = stamping => kept?,
         }
         Ok(())
     }
+}
+
+/// Every permit once, then those that a change concerns: nothing was kept from before this process led.
+fn every_permit_and(
+    caches: &Caches,
+    dues: mpsc::Receiver<ObjectRef<Permit>>,
+) -> impl Stream<Item = ObjectRef<Permit>> + Send + 'static {
+    let all = caches.permit_store().state();
+    let all: Vec<_> = all
+        .iter()
+        .map(|p| ObjectRef::from_obj(p.as_ref()))
+        .collect();
+    let named = futures::stream::unfold(dues, async |mut dues| {
+        dues.recv().await.map(|due| (due, dues))
+    });
+    futures::stream::iter(all).chain(named)
 }
 
 type Judging = Keeper<k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration>;

@@ -3,10 +3,14 @@
 //! Every call has a deadline; what cannot be read is an error, and every error is a denial.
 
 use futures::future::join_all;
+use kube::Resource;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Gate;
+use super::whole::whole;
 use crate::api::Approval;
 use crate::api::permit::{Identity, Permit};
 use crate::api::vocabulary::Decision;
@@ -23,12 +27,9 @@ pub(super) async fn candidate(
     known: &Candidate,
 ) -> Result<Option<Candidate>, CallError> {
     let (namespace, name) = (&known.request.namespace, &known.request.name);
-    let permits: Api<Permit> = Api::namespaced(gate.client.clone(), namespace);
-    let approvals: Api<Approval> = Api::namespaced(gate.client.clone(), namespace);
-    let about = ListParams::default().fields(&format!("spec.permitRef.name={name}"));
     let (permit, approvals) = futures::join!(
-        deadline(permits.get_opt(name)),
-        deadline(approvals.list(&about))
+        permit(gate, namespace, name),
+        approvals(gate, namespace, name)
     );
     let (Some(permit), approvals) = (permit?, approvals?) else {
         return Ok(None);
@@ -38,7 +39,6 @@ pub(super) async fn candidate(
         return Ok(None);
     }
     let ballots: Vec<Ballot> = approvals
-        .items
         .iter()
         .filter_map(|a| ballot::of(a, &request))
         .collect();
@@ -61,6 +61,41 @@ pub(super) async fn candidate(
         held,
         ..known.clone()
     }))
+}
+
+/// A permit as it is now.
+pub(super) async fn permit(
+    gate: &Gate,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Permit>, CallError> {
+    let permits = objects::<Permit>(gate, namespace);
+    let found = deadline(permits.get_opt(name)).await?;
+    found.as_ref().map(typed).transpose()
+}
+
+/// The approvals that speak of a permit now.
+async fn approvals(gate: &Gate, namespace: &str, name: &str) -> Result<Vec<Approval>, CallError> {
+    let about = ListParams::default().fields(&format!("spec.permitRef.name={name}"));
+    let approvals = objects::<Approval>(gate, namespace);
+    let found = deadline(approvals.list(&about)).await?;
+    found.items.iter().map(typed).collect()
+}
+
+/// Our own kinds as they are stored, before any of our types has dropped a field that it does not know.
+fn objects<K: Resource<DynamicType = ()>>(gate: &Gate, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(
+        gate.client.clone(),
+        namespace,
+        &ApiResource::erase::<K>(&()),
+    )
+}
+
+/// One that cannot be read whole is an error, so it is never judged on less; an approval may be what ends a permit.
+fn typed<K: DeserializeOwned + Serialize>(object: &DynamicObject) -> Result<K, CallError> {
+    let unreadable = |error| CallError::Failed(Box::new(kube::Error::SerdeError(error)));
+    let value = serde_json::to_value(object).map_err(unreadable)?;
+    whole(&value).map_err(|why| unreadable(serde::de::Error::custom(why)))
 }
 
 /// The ballots with what the access reviews say, asked side by side.

@@ -1,29 +1,27 @@
 //! The webhook: HTTP in, one judgement, HTTP out; and no way to an admission but through the judgement.
 //!
-//! Bounded in size, time and number; whatever goes wrong is a denial (threat rows 21, 25). Decides nothing itself.
+//! Which door asks which judgement, and what is said when there is none. Decides nothing itself.
 
+mod crowd;
+mod envelope;
 pub mod handover;
 mod live;
 mod own;
 mod review;
 pub mod server;
 mod stamp;
+mod whole;
 mod workload;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing::post};
-use futures::FutureExt as _;
+use axum::extract::{DefaultBodyLimit, Query, Request as HttpRequest, State};
+use axum::{Router, routing::post};
 use kube::Client;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tracing::warn;
 
+use crate::api::GATE_LABEL;
 use crate::api::vocabulary::GateMode;
 use crate::clock::Clock;
 use crate::cluster::access::Access;
@@ -31,17 +29,9 @@ use crate::cluster::caches::Caches;
 use crate::cluster::webhook_config::{GATE_PATH, OWN_PATH, REPORT_PATH, STAMP_PATH};
 use crate::health::Part;
 use crate::metrics::Metrics;
+use envelope::{LARGEST_BODY, Shared, Timeout};
 use handover::Handover;
-use review::{Answer, Request, Review};
-
-/// The largest body; controller-runtime's cap as well.
-const LARGEST_BODY: usize = 7 * 1024 * 1024;
-/// The longest that a judgement may take, whatever the API server would allow.
-const DEADLINE: Duration = Duration::from_secs(3);
-/// What is left for the way back when the API server states its own timeout.
-const WAY_BACK: Duration = Duration::from_millis(500);
-/// How many judgements run at once; what is over is denied, never queued.
-const CONCURRENCY: usize = 256;
+use review::{Answer, Request};
 
 /// Everything that the gate judges with.
 pub struct Gate {
@@ -65,15 +55,23 @@ pub struct Gate {
     pub metrics: Metrics,
 }
 
-struct Shared {
-    gate: Gate,
-    room: Semaphore,
+impl Gate {
+    /// How strictly a namespace is gated, as far as the caches know.
+    fn mode(&self, namespace: &str) -> GateMode {
+        let labels = self.caches.namespace_labels(namespace).unwrap_or_default();
+        GateMode::of_label(
+            labels.get(GATE_LABEL).map(String::as_str),
+            self.default_mode,
+        )
+    }
 }
 
 /// Which judgement a path asks for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Door {
+    /// Workloads, where the API server asked for enforcement.
     Workload,
+    /// Workloads, where it asked for a report.
     Report,
     Own,
     Stamp,
@@ -81,16 +79,12 @@ enum Door {
 
 /// The router of all judgements.
 pub fn router(gate: Gate) -> Router {
-    let shared = Arc::new(Shared {
-        gate,
-        room: Semaphore::new(CONCURRENCY),
-    });
+    let shared = Arc::new(Shared::new(gate));
     let door = |door: Door| {
         post(
-            move |state: State<Arc<Shared>>,
-                  query: Query<Timeout>,
-                  headers: HeaderMap,
-                  body: Bytes| { answer(state, query, headers, (door, body)) },
+            move |state: State<Arc<Shared>>, query: Query<Timeout>, request: HttpRequest| {
+                envelope::answer(state, query, (door, request))
+            },
         )
     };
     Router::new()
@@ -102,124 +96,60 @@ pub fn router(gate: Gate) -> Router {
         .with_state(shared)
 }
 
-/// The API server's own timeout, as it states it. Example: `5s`.
-#[derive(serde::Deserialize)]
-struct Timeout {
-    timeout: Option<String>,
-}
-
-impl Timeout {
-    fn deadline(&self) -> Duration {
-        let stated = self
-            .timeout
-            .as_deref()
-            .and_then(|t| crate::domain::quantity::duration(t).ok());
-        stated.map_or(DEADLINE, |t| t.saturating_sub(WAY_BACK).min(DEADLINE))
-    }
-}
-
-async fn answer(
-    State(shared): State<Arc<Shared>>,
-    Query(timeout): Query<Timeout>,
-    headers: HeaderMap,
-    asked: (Door, Bytes),
-) -> Response {
-    let (door, body) = asked;
-    let is_json = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| v.starts_with("application/json"));
-    if !is_json {
-        return (
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "send an AdmissionReview as application/json\n",
-        )
-            .into_response();
-    }
-    let request = match read(&body) {
-        Ok(request) => request,
-        Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
-    };
-    let uid = request.uid.clone();
-    let began = Instant::now();
-    let answer = bounded(&shared, door, request, timeout.deadline()).await;
-    shared
-        .gate
-        .metrics
-        .gate_decision_duration
-        .observe(began.elapsed().as_secs_f64());
-    Json(answer.render(&uid)).into_response()
-}
-
-/// A review that can be answered, or why it cannot. Without a uid no answer is accepted by the API server.
-fn read(body: &[u8]) -> Result<Request, String> {
-    let review: Review =
-        serde_json::from_slice(body).map_err(|error| format!("no AdmissionReview: {error}"))?;
-    if review.api_version != "admission.k8s.io/v1" || review.kind != "AdmissionReview" {
-        return Err(format!(
-            "no AdmissionReview of admission.k8s.io/v1: {} {}",
-            review.api_version, review.kind
-        ));
-    }
-    let request = review
-        .request
-        .ok_or("the AdmissionReview carries no request")?;
-    if request.uid.is_empty() {
-        return Err("the request carries no uid".into());
-    }
-    Ok(request)
-}
-
-/// Judges in bounded room and time; a panic costs this one request.
-async fn bounded(shared: &Shared, door: Door, request: Request, deadline: Duration) -> Answer {
-    let unavailable = |why: &str| {
-        shared.gate.metrics.gate_errors.inc();
-        warn!(why, "gate unavailable");
-        Answer::deny(format!(
-            "GateUnavailable: {why}; nothing was changed, try again"
-        ))
-    };
-    let Ok(_room) = shared.room.try_acquire() else {
-        return unavailable("too many changes are judged at once");
-    };
-    if !shared.gate.filled.is_ready() {
-        return unavailable("the gate has only just started");
-    }
-    let judging = AssertUnwindSafe(judge(&shared.gate, door, &request)).catch_unwind();
-    match tokio::time::timeout(deadline, judging).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => unavailable("the gate failed on this change"),
-        Err(_) => unavailable("the gate could not decide in time"),
-    }
-}
-
 async fn judge(gate: &Gate, door: Door, request: &Request) -> Answer {
     match door {
         Door::Own => own::review(gate, request).await,
         Door::Stamp => stamp::stamp(request, ulid::Ulid::new()),
-        Door::Workload | Door::Report if !is_judged(request) => Answer::deny(format!(
-            "GateUnavailable: `{}` is no kind that this gate judges",
-            request.resource.resource
-        )),
-        Door::Workload | Door::Report => {
-            match workload::review(gate, request, matches!(door, Door::Workload)).await {
+        Door::Workload | Door::Report => match is_judged(request) {
+            Ok(()) => match workload::review(gate, request, door == Door::Workload).await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    gate.metrics.gate_errors.inc();
                     warn!(%error, "live read failed");
-                    Answer::deny(
-                        "GateUnavailable: the permit could not be read; nothing was changed, try again",
-                    )
+                    unavailable(gate, door, request, "the permit could not be read")
                 }
-            }
-        }
+            },
+            Err(why) => unavailable(gate, door, request, &why),
+        },
     }
 }
 
-/// Deployments and their scale, with at least one object to judge.
-fn is_judged(request: &Request) -> bool {
-    request.resource.group == "apps"
-        && request.resource.resource == "deployments"
-        && matches!(request.sub_resource.as_str(), "" | "scale" | "status")
-        && (request.object.is_some() || request.old_object.is_some())
+/// What is said when there was no judgement. Where it would only have been reported, or nothing is stored, that is no
+/// reason to deny; unless the namespace is known to be enforced.
+fn unavailable(gate: &Gate, door: Door, request: &Request, why: &str) -> Answer {
+    gate.metrics.gate_errors.inc();
+    warn!(why, namespace = %request.namespace, "gate unavailable");
+    let message = format!("GateUnavailable: {why}; nothing was changed, try again");
+    let reports = door == Door::Report && gate.mode(&request.namespace) != GateMode::Enforce;
+    let stores_nothing = matches!(door, Door::Workload | Door::Report) && request.is_dry_run();
+    if reports {
+        Answer::admit().warn(&format!(
+            "GateUnavailable: {why}; the change was not judged"
+        ))
+    } else if stores_nothing {
+        Answer::admit().warn(&format!(
+            "{}: {message}",
+            crate::domain::gate::DRY_RUN_DENIES
+        ))
+    } else {
+        Answer::deny(message)
+    }
+}
+
+/// Deployments, their scale and their status, with the objects that the operation has.
+fn is_judged(request: &Request) -> Result<(), String> {
+    let resource = (
+        request.resource.group.as_str(),
+        request.resource.resource.as_str(),
+    );
+    let sub = request.sub_resource.as_str();
+    if resource != ("apps", "deployments") || !matches!(sub, "" | "scale" | "status") {
+        let name = &request.resource.resource;
+        return Err(format!("`{name}` is no kind that this gate judges"));
+    }
+    let objects = (request.object.is_some(), request.old_object.is_some());
+    match (request.operation.as_str(), objects) {
+        ("CREATE" | "UPDATE", (true, _)) | ("DELETE", (_, true)) => Ok(()),
+        ("CREATE" | "UPDATE" | "DELETE", _) => Err("the review carries no object".into()),
+        _ => Err("it is no operation that this gate judges".into()),
+    }
 }

@@ -10,6 +10,15 @@ use serde_json::Value;
 use crate::api::permit::Identity;
 use crate::domain::gate::line;
 
+/// The longest first line of a denial, in bytes.
+const FIRST_LINE: usize = 160;
+/// The longest denial, in bytes.
+const WHOLE: usize = 1000;
+/// What stands where lines were left out.
+const MORE: &str = "\n  ...";
+/// The extra under which the API server tells the credential of whoever writes.
+const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
+
 /// What the API server sends.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,6 +65,16 @@ pub(super) struct User {
     pub(super) uid: Option<String>,
     #[serde(default)]
     pub(super) groups: Vec<String>,
+    #[serde(default)]
+    extra: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    /// Whether the API server knows the credential that they came with; of someone impersonated it knows none.
+    pub(super) fn has_credential(&self) -> bool {
+        let ids = self.extra.get(CREDENTIAL_ID);
+        ids.is_some_and(|ids| ids.iter().any(|id| !id.is_empty()))
+    }
 }
 
 impl Request {
@@ -88,6 +107,11 @@ impl Request {
         }
     }
 
+    /// What will be stored: nothing after a deletion, whatever the review carries.
+    pub(super) fn stored(&self) -> Option<Value> {
+        self.object.clone().filter(|_| self.operation != "DELETE")
+    }
+
     pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run == Some(true)
     }
@@ -104,10 +128,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// A denial with its message.
-    pub(super) fn deny(message: impl Into<String>) -> Self {
+    /// A denial with its message, whose first line stands alone.
+    pub(super) fn deny(message: impl AsRef<str>) -> Self {
         Self {
-            message: message.into(),
+            message: bounded(message.as_ref()),
             ..Self::default()
         }
     }
@@ -176,7 +200,79 @@ struct Rendered {
     patch: Option<Value>,
 }
 
+/// A message in its bounds: lines without control characters, as many as fit, each whole or cut at a character.
+fn bounded(message: &str) -> String {
+    let mut lines = message.lines().map(without_control);
+    let mut text = cut(&lines.next().unwrap_or_default(), FIRST_LINE).to_owned();
+    for line in lines {
+        let left = WHOLE.saturating_sub(text.len() + MORE.len() + 1);
+        if left < line.len() {
+            text.push_str(MORE);
+            break;
+        }
+        text.push('\n');
+        text.push_str(&line);
+    }
+    text
+}
+
+fn without_control(line: &str) -> String {
+    line.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
 /// The wire form of bytes, by the type that Kubernetes itself uses for them.
 fn base64(bytes: &[u8]) -> Value {
     serde_json::to_value(k8s_openapi::ByteString(bytes.to_vec())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_is_bounded_whole_and_line_by_line() {
+        let long = format!(
+            "Code: {}\n{}",
+            "ä".repeat(200),
+            "  a\u{7}line\n".repeat(300)
+        );
+        let told = bounded(&long);
+        let first = told.lines().next().unwrap();
+        assert!(
+            first.len() <= FIRST_LINE && told.len() <= WHOLE,
+            "{}",
+            told.len()
+        );
+        assert!(told.lines().all(|l| !l.chars().any(char::is_control)));
+        assert!(
+            told.ends_with("\n  ..."),
+            "it says that something was left out"
+        );
+        assert_eq!(bounded("Code: why\n  next"), "Code: why\n  next");
+    }
+
+    #[test]
+    fn a_denial_is_always_a_403() {
+        let rendered = Answer::deny("Code: why").render("u");
+        assert_eq!(rendered["response"]["allowed"], false);
+        assert_eq!(rendered["response"]["status"]["code"], 403);
+        assert_eq!(rendered["response"]["status"]["reason"], "Forbidden");
+    }
+
+    #[test]
+    fn a_denial_patches_nothing() {
+        let mut answer = Answer::deny("Code: why");
+        answer.patch = Some(serde_json::json!([{"op": "remove", "path": "/spec"}]));
+        assert!(answer.render("u")["response"].get("patch").is_none());
+    }
 }

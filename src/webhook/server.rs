@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,13 +18,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::crowd::Crowd;
 use crate::cluster::authority::Material;
 use crate::cluster::certificates::Served;
 
 /// How long calls that run may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How long a client may take over its request's head.
-const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// How long a connection may lie without a whole head of a request. The API server lets go of an idle connection after
+/// 90 s; whoever is later than the other must not be us, or calls that are on their way fail.
+const HEAD_LIMIT: Duration = Duration::from_mins(2);
+/// How long a client may take over the TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why the gate cannot be served.
 #[derive(Debug, Error)]
@@ -54,7 +58,12 @@ pub async fn serve(
     let first = first.ok_or(ServeError::NoCertificate)?;
     let tls = RustlsConfig::from_config(Arc::new(config(&first.material)?));
     let handle = Handle::new();
-    let mut https = axum_server::from_tcp_rustls(listener, tls.clone())?.handle(handle.clone());
+    let acceptor = RustlsAcceptor::new(tls.clone())
+        .handshake_timeout(HANDSHAKE_LIMIT)
+        .acceptor(Crowd::default());
+    let mut https = axum_server::from_tcp(listener)?
+        .acceptor(acceptor)
+        .handle(handle.clone());
     https
         .http_builder()
         .http1()

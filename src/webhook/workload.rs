@@ -3,25 +3,32 @@
 //! A denial may come from the caches. Before any admission that rests on a permit, permit, approvals and rights are
 //! read live and everything is judged again. Decides nothing itself.
 
-use std::collections::BTreeMap;
+mod answer;
 
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
 use kube::ResourceExt as _;
 use rand::Rng as _;
-use tracing::info;
 
 use super::review::{Answer, Request};
-use super::{Gate, handover::Handover, live};
+use super::{Gate, live};
+use crate::api::ENVIRONMENT_LABEL;
+use crate::api::facts::Facts;
 use crate::api::permit::Permit;
-use crate::api::vocabulary::GateMode;
-use crate::api::{ENVIRONMENT_LABEL, GATE_LABEL};
+use crate::api::vocabulary::{GateMode, Phase};
 use crate::cluster::client::CallError;
-use crate::domain::gate::{
-    Candidate, DRY_RUN_ADMITS, DRY_RUN_DENIES, GateDecision, GateWorld, gate as judge,
-};
+use crate::domain::gate::{Candidate, GateDecision, GateWorld, gate as judge};
 use crate::domain::parse;
-use crate::domain::request::target_key;
 use crate::domain::standing::environment_of;
-use crate::domain::template::{Template, governing};
+use crate::domain::template::governing;
+
+/// Of the permits that have ended, this many of the newest are looked at: one of them may be why a change is refused.
+const ENDED: usize = 16;
+
+/// Of the permits that are not armed, this many are read live for the story of a refusal.
+const CLOSEST: usize = 3;
 
 /// Judges one change to a workload.
 pub(super) async fn review(
@@ -35,177 +42,183 @@ pub(super) async fn review(
         world.mode = GateMode::Enforce;
     }
     let mut decision = judge(&world);
-    if decision.judged.permit_uid.is_some()
-        || (!decision.judged.admits && !world.candidates.is_empty())
-    {
-        // The caches carry no rights: what could be covered is read and asked live, then judged again.
-        let mut fresh = Vec::new();
-        for candidate in &world.candidates {
-            // What has ended can only deny, and a denial may come from the caches.
-            if candidate
-                .recorded
-                .is_some_and(super::super::api::vocabulary::Phase::is_terminal)
-            {
-                fresh.push(candidate.clone());
-            } else {
-                fresh.extend(live::candidate(gate, candidate).await?);
-            }
+    let guess = told(&decision).map(str::to_owned);
+    let is_moot = decision.judged.admits && decision.judged.permit_uid.is_none();
+    let mut may_see = None;
+    if !is_moot && !world.candidates.is_empty() {
+        let (fresh, sees) = futures::join!(
+            live_judgement(gate, &mut world),
+            may_see_permit(gate, request, guess.as_deref())
+        );
+        (decision, may_see) = (fresh?, sees);
+    }
+    let name = told(&decision).map(str::to_owned);
+    if name != guess {
+        may_see = may_see_permit(gate, request, name.as_deref()).await;
+    }
+    // Nothing of a permit is told to somebody who may not get it.
+    if name.is_some() && may_see != Some(true) {
+        for candidate in &mut world.candidates {
+            candidate.may_see = false;
         }
-        world.candidates = fresh;
         decision = judge(&world);
     }
-    Ok(answer(gate, request, &world, &decision))
+    let said = (&decision, name.as_deref());
+    Ok(answer::answer(gate, request, &world, said))
+}
+
+/// The permit that a decision tells of.
+fn told(decision: &GateDecision) -> Option<&str> {
+    decision.judged.permit.as_deref().filter(|p| !p.is_empty())
+}
+
+async fn may_see_permit(gate: &Gate, request: &Request, name: Option<&str>) -> Option<bool> {
+    let permit = (request.namespace.as_str(), name?);
+    gate.access.may_get(&request.identity(), permit).await
+}
+
+/// Judges again on what is read and asked live: every permit that could cover the change, side by side; and if none
+/// does, the one that is told of.
+async fn live_judgement(gate: &Gate, world: &mut GateWorld) -> Result<GateDecision, CallError> {
+    let facts = world.facts.clone().unwrap_or_default();
+    // What is not armed admits nothing, whatever people have said; what has ended can only deny.
+    let could = |c: &Candidate| facts.armed.contains_key(&c.request.uid);
+    refresh(gate, world, could).await?;
+    let mut read = Vec::new();
+    loop {
+        let decision = judge(world);
+        let closest = told(&decision).filter(|_| !decision.judged.admits);
+        let Some(closest) = closest.filter(|_| read.len() < CLOSEST) else {
+            return Ok(decision);
+        };
+        if read.iter().any(|name| name == closest) {
+            return Ok(decision);
+        }
+        let is_unread = |c: &Candidate| c.request.name == closest && !could(c);
+        refresh(gate, world, is_unread).await?;
+        read.push(closest.to_owned());
+    }
+}
+
+fn has_ended(candidate: &Candidate) -> bool {
+    candidate.recorded.is_some_and(Phase::is_terminal)
+}
+
+/// Reads some of the candidates anew; what is there no more is no candidate.
+async fn refresh(
+    gate: &Gate,
+    world: &mut GateWorld,
+    picks: impl Fn(&Candidate) -> bool,
+) -> Result<(), CallError> {
+    let reads = world.candidates.iter().map(|candidate| {
+        let is_picked = picks(candidate) && !has_ended(candidate);
+        async move {
+            if is_picked {
+                live::candidate(gate, candidate).await
+            } else {
+                Ok(Some(candidate.clone()))
+            }
+        }
+    });
+    let fresh = try_join_all(reads).await?;
+    world.candidates = fresh.into_iter().flatten().collect();
+    // A window may have closed meanwhile.
+    world.now = gate.clock.now();
+    Ok(())
 }
 
 async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> {
     let (namespace, name) = (request.namespace.clone(), request.object_name());
     let labels = gate.caches.namespace_labels(&namespace).unwrap_or_default();
-    let facts = gate.caches.facts(&namespace);
     let is_scale = request.sub_resource == "scale";
     let environment = environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned();
     let key = format!("Deployment/{name}");
-    let named = gate.caches.permits_naming(&namespace, &key);
-    let mut candidates = Vec::new();
-    for permit in &named {
-        let mut found = candidate(gate, permit, &named, facts.as_ref());
-        found.may_see = gate
-            .access
-            .may_get(&request.identity(), (&namespace, &found.request.name))
-            .await
-            == Some(true);
-        candidates.push(found);
-    }
+    let facts = gate.caches.shared_facts(&namespace);
+    let candidates = candidates(
+        gate,
+        &gate.caches.permits_naming(&namespace, &key),
+        facts.as_deref(),
+    );
     Ok(GateWorld {
         now: gate.clock.now(),
         decision_id: decision_id(),
-        mode: GateMode::of_label(
-            labels.get(GATE_LABEL).map(String::as_str),
-            gate.default_mode,
-        ),
+        mode: gate.mode(&namespace),
         username: request.user_info.username.clone(),
+        has_credential: request.user_info.has_credential(),
         operator: gate.operator.clone(),
         is_scale,
         old: request.old_object.clone(),
-        new: request.object.clone(),
+        new: request.stored(),
         parent: if is_scale {
             live::parent(gate, &namespace, &name).await?
         } else {
             None
         },
-        templates: templates(gate),
+        templates: gate.caches.sound_templates(),
         environment,
-        facts,
+        facts: facts.map(|f| facts_about(&f, &key, &candidates)),
         candidates,
         namespace,
         name,
     })
 }
 
-fn candidate(
-    gate: &Gate,
-    permit: &Permit,
-    others: &[std::sync::Arc<Permit>],
-    facts: Option<&crate::api::facts::Facts>,
-) -> Candidate {
-    let (parsed, _) = parse::request(permit);
-    let revisions = gate.caches.revisions(&parsed.spec.template);
-    let template = governing(&revisions, parsed.created).and_then(|r| r.template.clone().ok());
-    let targets: Vec<_> = parsed.spec.targets.iter().map(target_key).collect();
-    let runs_here = |p: &&std::sync::Arc<Permit>| {
-        let running = p
-            .status
-            .as_ref()
-            .and_then(|s| s.phase)
-            .is_some_and(super::super::api::vocabulary::Phase::is_running);
-        let shares = p
-            .spec
-            .targets
-            .iter()
-            .any(|t| targets.contains(&target_key(t)));
-        let armed = p
-            .uid()
-            .is_some_and(|uid| facts.is_some_and(|f| f.armed.contains_key(&uid)));
-        p.uid() != permit.uid() && running && shares && armed
+/// The permits that name the workload, as the caches know them.
+fn candidates(gate: &Gate, named: &[Arc<Permit>], facts: Option<&Facts>) -> Vec<Candidate> {
+    let phase = |p: &Permit| p.status.as_ref().and_then(|s| s.phase);
+    let ended = |p: &&Arc<Permit>| phase(p).is_some_and(Phase::is_terminal);
+    let armed = |p: &Permit| {
+        let uid = p.uid().unwrap_or_default();
+        facts.is_some_and(|f| f.armed.contains_key(&uid))
     };
-    Candidate {
-        template,
-        ballots: Vec::new(),
-        may_use: None,
-        recorded: permit.status.as_ref().and_then(|s| s.phase),
-        held: false,
-        busy_with: others.iter().find(runs_here).map(|p| p.name_any()),
-        may_see: false,
-        request: parsed,
-    }
+    let running: Vec<_> = named
+        .iter()
+        .filter(|p| phase(p).is_some_and(Phase::is_running) && armed(p))
+        .collect();
+    let (mut at_end, open): (Vec<_>, Vec<_>) = named.iter().partition(ended);
+    at_end.sort_by_key(|p| Reverse(p.creation_timestamp()));
+    at_end.truncate(ENDED);
+    let one = |permit: &Arc<Permit>| {
+        let (request, _) = parse::request(permit);
+        let revisions = gate.caches.revisions(&request.spec.template);
+        Candidate {
+            template: governing(&revisions, request.created).and_then(|r| r.template.clone().ok()),
+            ballots: Vec::new(),
+            may_use: None,
+            recorded: phase(permit),
+            held: false,
+            busy_with: running
+                .iter()
+                .find(|p| p.uid() != permit.uid())
+                .map(|p| p.name_any()),
+            // Asked only of the one that is told of, before anything is said.
+            may_see: true,
+            request,
+        }
+    };
+    open.into_iter().chain(at_end).map(one).collect()
 }
 
-fn templates(gate: &Gate) -> Vec<Template> {
-    gate.caches.sound_templates()
+/// The part of a namespace's facts that one decision can rest on.
+fn facts_about(facts: &Facts, key: &str, candidates: &[Candidate]) -> Facts {
+    let is_candidate = |uid: &str| candidates.iter().any(|c| c.request.uid == uid);
+    let baselines = facts.baselines.get(key).cloned();
+    let armed = facts
+        .armed
+        .iter()
+        .filter(|(uid, armed)| armed.targets.contains_key(key) || is_candidate(uid));
+    let spent = candidates.iter().filter_map(|c| {
+        let spent = facts.spent.get(&c.request.uid)?;
+        Some((c.request.uid.clone(), spent.clone()))
+    });
+    Facts {
+        baselines: baselines.into_iter().map(|b| (key.to_owned(), b)).collect(),
+        armed: armed.map(|(uid, a)| (uid.clone(), a.clone())).collect(),
+        spent: spent.collect(),
+    }
 }
 
 /// An identity for one decision; random, so that two gates never share one.
 fn decision_id() -> String {
     format!("d-{:08x}", rand::rng().random::<u32>())
-}
-
-/// Puts a decision on the wire, by the namespace's mode.
-fn answer(gate: &Gate, request: &Request, world: &GateWorld, decision: &GateDecision) -> Answer {
-    let (judged, mode) = (&decision.judged, world.mode);
-    let code = judged.code.as_str();
-    let verdict = if judged.admits { "admit" } else { "deny" };
-    gate.metrics
-        .gate_decisions
-        .with_label_values(&[verdict, code, mode.as_str()])
-        .inc();
-    info!(
-        decision_id = %world.decision_id, verdict, code, namespace = %world.namespace, deployment = %world.name,
-        dry_run = request.is_dry_run(), why = %judged.why, "gate decided"
-    );
-    let annotations = BTreeMap::from([
-        ("decision".to_owned(), verdict.to_owned()),
-        ("reason".to_owned(), code.to_owned()),
-        ("decision-id".to_owned(), world.decision_id.clone()),
-    ]);
-    let mut answer = by_mode(request, mode, decision);
-    answer.annotations = annotations;
-    if let Some(permit) = judged.permit.as_deref().filter(|p| !p.is_empty()) {
-        answer = answer.annotate("permit", permit);
-    }
-    if answer.is_allowed()
-        && !request.is_dry_run()
-        && let Some(permit_uid) = &judged.permit_uid
-    {
-        hand_over(gate, permit_uid, world);
-    }
-    answer
-}
-
-fn by_mode(request: &Request, mode: GateMode, decision: &GateDecision) -> Answer {
-    let judged = &decision.judged;
-    let first = decision.message.lines().next().unwrap_or_default();
-    match (judged.admits, request.is_dry_run(), mode) {
-        (true, true, _) => Answer::admit().warn(&format!("{DRY_RUN_ADMITS}: {}", judged.why)),
-        (false, true, _) => Answer::admit().warn(&format!("{DRY_RUN_DENIES}: {first}")),
-        (true, false, _) => match (&judged.permit, &judged.obligation) {
-            (Some(permit), Some(obligation)) => {
-                Answer::admit().warn(&format!("permit {permit}: {obligation}"))
-            }
-            _ => Answer::admit(),
-        },
-        (false, false, GateMode::Warn) => Answer::admit().warn(first),
-        (false, false, GateMode::Audit | GateMode::Off) => Answer::admit(),
-        (false, false, GateMode::Enforce) => Answer::deny(decision.message.clone()),
-    }
-}
-
-/// Never waited for: a full channel is a loss that is counted.
-fn hand_over(gate: &Gate, permit_uid: &str, world: &GateWorld) {
-    let handover = Handover {
-        permit_uid: permit_uid.to_owned(),
-        username: world.username.clone(),
-        decision_id: world.decision_id.clone(),
-    };
-    if gate.handover.try_send(handover).is_err() {
-        gate.metrics.handover_lost.inc();
-    }
 }

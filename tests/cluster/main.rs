@@ -4,5 +4,7 @@
 //! Faults that would hit every test at once are in `tests/faults`.
 #![cfg(test)]
 
+mod health;
 mod lifecycle;
+mod owners;
 mod site;

@@ -1,221 +1,219 @@
-//! Feed: the watches that fill the caches, and the permits that each change concerns.
-//!
-//! A watch that ends is begun again by the library, with backoff; what was known stays known meanwhile.
+//! Feed: which watches fill the caches, and which permits each change concerns.
 
-use std::fmt::Debug;
-use std::hash::Hash;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use futures::{StreamExt as _, TryStreamExt as _};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource, DynamicObject};
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Client, Resource, ResourceExt as _};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::watcher::{Config, Event};
+use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
-use tracing::warn;
+use tokio::sync::watch;
 
-use super::Caches;
+use super::due::Due;
+use super::shelf::{Read, Shelf, Touched};
+use super::watch::{Concerns, LIST_LIMIT, Watch};
+use super::{Caches, read};
+use crate::api::Permit;
 use crate::api::facts::{FACTS_LABEL, REVISION_LABEL};
-use crate::api::{Approval, Permit, PermitTemplate};
 
-/// How many permits may be named and not yet looked at; a full feed waits, it never drops.
-const DEPTH: usize = 8192;
-
-/// The caches, the watches that fill them, and the permits that are due because of a change.
+/// The caches, the watches that fill them, and who is told of permits that are due because of a change.
 pub struct Feed {
     /// What is known.
-    pub caches: std::sync::Arc<Caches>,
+    pub caches: Arc<Caches>,
     /// Each has to run for as long as the caches are used.
-    pub watches: Vec<(&'static str, BoxFuture<'static, ()>)>,
-    /// Names a permit as due.
-    pub due: mpsc::Sender<ObjectRef<Permit>>,
-    /// The permits that are due.
-    pub dues: mpsc::Receiver<ObjectRef<Permit>>,
+    pub watches: Vec<Watching>,
+    /// Names the permits that a change concerns.
+    pub due: Due,
+}
+
+/// A watch that fills one cache.
+pub struct Watching {
+    /// The cache.
+    pub name: &'static str,
+    /// Runs for ever.
+    pub run: BoxFuture<'static, ()>,
+    /// Whether the cache has been filled once.
+    pub filled: watch::Receiver<bool>,
 }
 
 impl Feed {
     /// Caches for an operator in this namespace; nothing is watched before the watches run.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one line a watch: splitting the list would hide it"
-    )]
     pub fn new(client: &Client, namespace: &str) -> Self {
-        let (due, dues) = mpsc::channel(DEPTH);
-        let apps = ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&());
-        let (permits, permits_in) = reflector::store();
-        let (approvals, approvals_in) = reflector::store();
-        let (templates, templates_in) = reflector::store();
-        let (namespaces, namespaces_in) = reflector::store();
-        let (revisions, revisions_in) = reflector::store();
-        let (facts, facts_in) = reflector::store();
-        let deployments_in = reflector::store::Writer::new(apps.clone());
-        let deployments = deployments_in.as_reader();
-        let all = watcher::Config::default();
-        let own = |label: &str| watcher::Config::default().labels(label);
-        let p = permits.clone();
-        let watches: Vec<(&'static str, BoxFuture<'static, ()>)> = vec![
-            (
-                "permits",
-                fill(
-                    Api::<Permit>::all(client.clone()),
-                    all.clone(),
-                    permits_in,
-                    &due,
-                    |p| vec![ObjectRef::from_obj(p)],
-                ),
-            ),
-            (
-                "approvals",
-                fill(
-                    Api::<Approval>::all(client.clone()),
-                    all.clone(),
-                    approvals_in,
-                    &due,
-                    of_approval,
-                ),
-            ),
-            (
-                "templates",
-                fill(
-                    Api::<PermitTemplate>::all(client.clone()),
-                    all.clone(),
-                    templates_in,
-                    &due,
-                    by_template(p.clone()),
-                ),
-            ),
-            (
-                "namespaces",
-                fill(
-                    Api::<Namespace>::all(client.clone()),
-                    all.clone(),
-                    namespaces_in,
-                    &due,
-                    |_| Vec::new(),
-                ),
-            ),
-            (
-                "revisions",
-                fill(
-                    Api::<ConfigMap>::namespaced(client.clone(), namespace),
-                    own(REVISION_LABEL),
-                    revisions_in,
-                    &due,
-                    by_revision(p.clone()),
-                ),
-            ),
-            (
-                "facts",
-                fill(
-                    Api::<Secret>::namespaced(client.clone(), namespace),
-                    own(FACTS_LABEL),
-                    facts_in,
-                    &due,
-                    |_| Vec::new(),
-                ),
-            ),
-            (
-                "deployments",
-                fill(
-                    Api::<DynamicObject>::all_with(client.clone(), &apps),
-                    all,
-                    deployments_in,
-                    &due,
-                    by_deployment(p),
-                ),
-            ),
-        ];
-        let caches = Caches {
-            permits,
-            approvals,
-            templates,
-            namespaces,
-            revisions,
-            facts,
-            deployments,
-            deployment_type: apps,
-            is_filled: tokio::sync::OnceCell::new(),
-            written: std::sync::Mutex::default(),
+        let (store, writer) = reflector::store();
+        let caches = Arc::new(Caches::empty(store, namespace));
+        let sources = Sources {
+            client,
+            namespace,
+            caches: &caches,
+            due: Due::default(),
         };
+        let watches = vec![
+            sources.permits(writer),
+            sources.approvals(),
+            sources.templates(),
+            sources.namespaces(),
+            sources.revisions(),
+            sources.facts(),
+            sources.deployments(),
+        ];
         Self {
-            caches: std::sync::Arc::new(caches),
             watches,
-            due,
-            dues,
+            due: sources.due.clone(),
+            caches,
         }
     }
 }
 
-/// Watches one kind for ever, and names the permits that each change concerns after the store has it.
-fn fill<K>(
-    api: Api<K>,
-    config: watcher::Config,
-    writer: reflector::store::Writer<K>,
-    due: &mpsc::Sender<ObjectRef<Permit>>,
-    concerns: impl Fn(&K) -> Vec<ObjectRef<Permit>> + Send + Sync + 'static,
-) -> BoxFuture<'static, ()>
-where
-    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    K::DynamicType: Eq + Hash + Clone + Debug + Unpin + Send + Sync,
-{
-    let due = due.clone();
-    Box::pin(async move {
-        let stream = watcher(api, config)
-            .default_backoff()
-            .reflect(writer)
-            .touched_objects();
-        let mut stream = Box::pin(stream.inspect_err(|error| warn!(%error, "watch interrupted")));
-        while let Some(event) = stream.next().await {
-            let Ok(object) = event else { continue };
-            for permit in concerns(&object) {
-                if due.send(permit).await.is_err() {
-                    return;
-                }
-            }
-        }
-    })
+/// What every watch is made from.
+struct Sources<'a> {
+    client: &'a Client,
+    namespace: &'a str,
+    caches: &'a Arc<Caches>,
+    due: Due,
 }
 
-fn of_approval(approval: &Approval) -> Vec<ObjectRef<Permit>> {
-    let namespace = approval.namespace().unwrap_or_default();
-    vec![ObjectRef::new(&approval.spec.permit_ref.name).within(&namespace)]
-}
-
-/// Open permits that a condition picks.
-fn open(store: &Store<Permit>, picks: impl Fn(&Permit) -> bool) -> Vec<ObjectRef<Permit>> {
-    let is_open = |p: &Permit| {
-        !p.status
-            .as_ref()
-            .and_then(|s| s.phase)
-            .is_some_and(crate::api::vocabulary::Phase::is_terminal)
-    };
-    // What a terminal permit owes (a rollback to follow) it names itself by its own timer.
-    store
-        .state()
-        .iter()
-        .filter(|p| is_open(p) && picks(p))
-        .map(|p| ObjectRef::from_obj(p.as_ref()))
-        .collect()
-}
-
-fn by_template(store: Store<Permit>) -> impl Fn(&PermitTemplate) -> Vec<ObjectRef<Permit>> {
-    move |template| open(&store, |p| p.spec.template == template.name_any())
-}
-
-fn by_revision(store: Store<Permit>) -> impl Fn(&ConfigMap) -> Vec<ObjectRef<Permit>> {
-    move |map| match map.labels().get(REVISION_LABEL) {
-        Some(template) => open(&store, |p| p.spec.template == *template),
-        None => Vec::new(),
+impl Sources<'_> {
+    fn permits(&self, mut writer: reflector::store::Writer<Permit>) -> Watching {
+        let watch = Watch {
+            mirror: Box::new(move |event| writer.apply_watcher_event(event)),
+            concerns: Box::new(|t| vec![ObjectRef::new(&t.name).within(&t.namespace)]),
+            ..self.of_kind("permits", &self.caches.by_workload, read::permit)
+        };
+        self.watching(watch)
     }
-}
 
-fn by_deployment(store: Store<Permit>) -> impl Fn(&DynamicObject) -> Vec<ObjectRef<Permit>> {
-    move |deployment| {
-        let (namespace, name) = (deployment.namespace(), deployment.name_any());
-        open(&store, |p| {
-            p.namespace() == namespace && p.spec.targets.iter().any(|t| t.name == name)
-        })
+    fn approvals(&self) -> Watching {
+        let named = |t: &Touched| {
+            let permits = t.keys.iter();
+            permits
+                .map(|permit| ObjectRef::new(permit).within(&t.namespace))
+                .collect()
+        };
+        let watch = Watch {
+            concerns: Box::new(named),
+            ..self.of_kind("approvals", &self.caches.approvals, read::approval)
+        };
+        self.watching(watch)
+    }
+
+    fn templates(&self) -> Watching {
+        let caches = Arc::clone(self.caches);
+        let watch = Watch {
+            concerns: Box::new(move |t| caches.open_permits_under(&t.name)),
+            ..self.of_kind("templates", &self.caches.templates, read::template)
+        };
+        self.watching(watch)
+    }
+
+    fn namespaces(&self) -> Watching {
+        self.watching(self.of_kind("namespaces", &self.caches.namespaces, read::namespace))
+    }
+
+    fn revisions(&self) -> Watching {
+        let caches = Arc::clone(self.caches);
+        let under = move |t: &Touched| {
+            let templates = t.keys.iter();
+            templates
+                .flat_map(|k| caches.open_permits_under(k))
+                .collect()
+        };
+        let watch: Watch<ConfigMap, _> = Watch {
+            concerns: Box::new(under),
+            ..self.of_own(
+                ("revisions", REVISION_LABEL),
+                &self.caches.revisions,
+                read::revision,
+            )
+        };
+        self.watching(watch)
+    }
+
+    fn facts(&self) -> Watching {
+        let (written, facts) = (
+            Arc::clone(&self.caches.written),
+            Arc::clone(&self.caches.facts),
+        );
+        let caught_up = move |t: &Touched| {
+            written.forget(&t.name, facts.get(&t.namespace, &t.name).as_deref());
+            Vec::new()
+        };
+        let watch: Watch<Secret, _> = Watch {
+            concerns: Box::new(caught_up),
+            ..self.of_own(("facts", FACTS_LABEL), &self.caches.facts, read::facts)
+        };
+        self.watching(watch)
+    }
+
+    fn deployments(&self) -> Watching {
+        let apps = ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&());
+        let caches = Arc::clone(self.caches);
+        let concerns: Concerns = Box::new(move |t| {
+            caches.open_permits_naming(&t.namespace, &format!("Deployment/{}", t.name))
+        });
+        let watch: Watch<DynamicObject, _> = Watch {
+            name: "deployments",
+            api: Api::all_with(self.client.clone(), &apps),
+            config: Config::default(),
+            patience: LIST_LIMIT,
+            shelf: Arc::clone(&self.caches.deployments),
+            read: read::deployment,
+            mirror: Box::new(|_| {}),
+            concerns,
+        };
+        self.watching(watch)
+    }
+
+    /// A watch of every object of a kind.
+    fn of_kind<K, V>(
+        &self,
+        name: &'static str,
+        on: &Arc<Shelf<V>>,
+        read: fn(&K) -> Read<V>,
+    ) -> Watch<K, V>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        Watch {
+            name,
+            api: Api::all(self.client.clone()),
+            config: Config::default(),
+            patience: LIST_LIMIT,
+            shelf: Arc::clone(on),
+            read,
+            mirror: Box::new(|_: &Event<K>| {}),
+            concerns: Box::new(|_| Vec::new()),
+        }
+    }
+
+    /// A watch of the operator's own objects with a label.
+    fn of_own<K, V>(
+        &self,
+        what: (&'static str, &str),
+        on: &Arc<Shelf<V>>,
+        read: fn(&K) -> Read<V>,
+    ) -> Watch<K, V>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let (name, label) = what;
+        Watch {
+            api: Api::namespaced(self.client.clone(), self.namespace),
+            config: Config::default().labels(label),
+            ..self.of_kind(name, on, read)
+        }
+    }
+
+    fn watching<K, V>(&self, watch: Watch<K, V>) -> Watching
+    where
+        K: Resource + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        Watching {
+            name: watch.name,
+            filled: watch.shelf.filled(),
+            run: Box::pin(watch.run(self.due.clone())),
+        }
     }
 }

@@ -50,10 +50,11 @@ fn holds_the_pod(path: &FieldPath) -> bool {
         .any(|keys| path.is(keys))
 }
 
-/// Whether a field of a pod spec says what is run: an image, a command, arguments, a container or their order.
+/// Whether a field of a pod spec says what is run: an image, a command, arguments, hooks, a container or
+/// their order.
 fn brings_code(rest: &[Segment], old: Option<&Value>, new: Option<&Value>) -> bool {
     let is_code = |field: &Segment| {
-        ["image", "command", "args"]
+        ["image", "command", "args", "lifecycle"]
             .into_iter()
             .any(|key| field.is_key(key))
     };
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn images_commands_and_arguments_of_every_container_are_a_deploy() {
         for list in LISTS {
-            for field in ["image", "command", "args"] {
+            for field in ["image", "command", "args", "lifecycle"] {
                 check(&container(list, field), Operation::Deploy);
                 check(
                     &container(list, field).then(Segment::Index(0)),

@@ -11,81 +11,122 @@ use crate::api::vocabulary::RevocationReason;
 use crate::domain::applied::{Applied, applied};
 use crate::domain::effect::Effect;
 use crate::domain::lifecycle::Event;
+use crate::domain::quorum::is_in_doubt;
 use crate::domain::report;
+use crate::domain::rollout::Rollout;
 use crate::domain::standing::{Window, stamp, told};
 use crate::domain::template::Template;
 use crate::domain::trace::{Rule, Verdict};
-use crate::domain::world::Due;
+use crate::domain::world::{Due, Health, TargetFact};
 
 impl<'a> Walk<'a> {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "the questions of one phase in their order"
-    )]
     pub(super) fn issued(&mut self, template: &'a Template) -> Option<Happening> {
+        if let Some(edited) = self.edited() {
+            return Some(edited);
+        }
         if !self.tally.met {
-            let missing = format!(
-                "an approval no longer counts; needs {}",
-                self.tally.outstanding.join("; and ")
-            );
-            self.trace
-                .push(Rule::Approvals, Verdict::Fail, missing.clone());
-            return Some(happening(
-                Event::Revoked,
-                RevocationReason::ApproverRequest.as_str(),
-                missing,
-            ));
+            return self.no_longer_counts(template);
         }
         self.trace
             .push(Rule::Approvals, Verdict::Pass, told(&self.tally, template));
-        if let Some(key) = self.any_covered() {
-            if !self.world.ledger_writable {
-                return self.wait(
-                    Rule::Ledger,
-                    "LedgerNotWritable",
-                    "the start of execution waits: the record cannot be written",
-                );
-            }
-            return Some(happening(
-                Event::ChangeStored,
-                "ChangeStored",
-                format!("a covered change of {key} is stored"),
-            ));
+        match self.any_covered() {
+            Some(key) => self.change_stored(&key),
+            None => self.window_runs(template),
         }
-        let issued = self
-            .armed
-            .as_ref()
-            .and_then(|a| a.issued_time.as_ref())
-            .map_or(self.world.now, |t| t.0);
-        let window = Window::of(&self.world.request, template, issued);
-        if self.world.now >= window.closes {
-            self.trace.push(
-                Rule::Window,
-                Verdict::Fail,
-                format!("closed {}", stamp(window.closes)),
-            );
-            return Some(happening(
-                Event::WindowClosed,
-                "WindowClosed",
-                format!("no change started by {}", stamp(window.closes)),
-            ));
+    }
+
+    /// The request is not the one that was issued. It cannot be edited after issuance; if it was, its power ends.
+    fn edited(&mut self) -> Option<Happening> {
+        let issued = self.armed.as_ref()?;
+        if issued.digest == self.digest {
+            return None;
         }
-        if self.world.now < window.opens {
-            return self.wait(
-                Rule::Window,
-                "WindowNotOpen",
-                format!("the window opens {}", stamp(window.opens)),
-            );
+        let message = "the request was edited after its issuance".to_owned();
+        self.trace
+            .push(Rule::Digest, Verdict::Fail, message.clone());
+        // The guard's reasons are for what runs; that it ran is told by them.
+        let reason = if self.phase.is_running() {
+            RevocationReason::ScopeExpansion
+        } else {
+            RevocationReason::ApproverRequest
+        };
+        Some(self.revoke(reason, message))
+    }
+
+    fn no_longer_counts(&mut self, template: &'a Template) -> Option<Happening> {
+        if self.is_in_doubt(template) {
+            return self.waits_for_rights();
         }
-        self.trace.push(
-            Rule::Window,
-            Verdict::Pass,
-            format!("closes {}", stamp(window.closes)),
+        let missing = format!(
+            "an approval no longer counts; needs {}",
+            self.tally.outstanding.join("; and ")
         );
+        self.trace
+            .push(Rule::Approvals, Verdict::Fail, missing.clone());
+        Some(self.revoke(RevocationReason::ApproverRequest, missing))
+    }
+
+    /// Whether only rights that could not be asked keep the quorum from being met.
+    pub(super) fn is_in_doubt(&self, template: &Template) -> bool {
+        let requester = &self.world.request.requester.username;
+        is_in_doubt(template, requester, &self.digest, &self.world.ballots)
+    }
+
+    pub(super) fn waits_for_rights(&mut self) -> Option<Happening> {
+        self.wait(
+            Rule::Approvals,
+            "AccessUnknown",
+            "the rights of an approver could not be asked",
+        )
+    }
+
+    fn change_stored(&mut self, key: &str) -> Option<Happening> {
+        if !self.world.ledger_writable {
+            return self.wait(
+                Rule::Ledger,
+                "LedgerNotWritable",
+                "the start of execution waits: the record cannot be written",
+            );
+        }
+        Some(happening(
+            Event::ChangeStored,
+            "ChangeStored",
+            format!("a covered change of {key} is stored"),
+        ))
+    }
+
+    pub(super) fn issued_at(&self) -> Timestamp {
+        let issued = self.armed.as_ref().and_then(|a| a.issued_time.as_ref());
+        issued.map_or(self.world.now, |t| t.0)
+    }
+
+    fn window_runs(&mut self, template: &'a Template) -> Option<Happening> {
+        let (now, window) = (
+            self.world.now,
+            Window::of(&self.world.request, template, self.issued_at()),
+        );
+        if now >= window.settled() {
+            let closed = stamp(window.closes);
+            self.trace
+                .push(Rule::Window, Verdict::Fail, format!("closed {closed}"));
+            let why = format!("no change started by {closed}");
+            return Some(happening(Event::WindowClosed, "WindowClosed", why));
+        }
+        if now >= window.closes {
+            let why = format!("the window closed {}", stamp(window.closes));
+            return self.wait(Rule::Window, "WindowClosing", why);
+        }
+        if now < window.opens {
+            let why = format!("the window opens {}", stamp(window.opens));
+            return self.wait(Rule::Window, "WindowNotOpen", why);
+        }
+        let closes = stamp(window.closes);
+        self.trace
+            .push(Rule::Window, Verdict::Pass, format!("closes {closes}"));
         self.wait(
             Rule::Change,
             "AwaitingChange",
-            format!("a change may start until {}", stamp(window.closes)),
+            format!("a change may start until {closes}"),
         )
     }
 
@@ -98,7 +139,7 @@ impl<'a> Walk<'a> {
 
     /// How each target stands against what was put on record.
     pub(in crate::domain) fn standing_of_targets(&self) -> Vec<(String, Applied)> {
-        let one = |fact: &crate::domain::world::TargetFact| {
+        let one = |fact: &TargetFact| {
             fact.prior(self.armed.as_ref())
                 .map(|prior| (fact.key(), applied(fact, prior)))
         };
@@ -106,17 +147,21 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn executing(&mut self, template: &'a Template) -> Option<Happening> {
-        if let Some(end) = self.breach().or_else(|| self.strayed()) {
+        if let Some(end) = self.astray() {
             return Some(end);
         }
-        let started = self
-            .world
-            .recorded
-            .execution
-            .as_ref()
-            .and_then(|e| e.started_time.as_ref())
-            .map_or(self.world.now, |t| t.0);
+        let Some(progress) = self.unfinished() else {
+            self.trace.push(Rule::Rollout, Verdict::Pass, "complete");
+            return Some(happening(
+                Event::RolledOut,
+                "RolledOut",
+                "the rollout of every target is complete",
+            ));
+        };
+        let execution = self.world.recorded.execution.as_ref();
+        let started = execution.and_then(|e| e.started_time.as_ref());
         let due = started
+            .map_or(self.world.now, |t| t.0)
             .checked_add(template.max_duration)
             .unwrap_or(Timestamp::MAX);
         if self.world.now >= due {
@@ -128,26 +173,24 @@ impl<'a> Walk<'a> {
         if let Some(stuck) = self.stuck() {
             return Some(self.revoke(RevocationReason::TimeExceeded, stuck));
         }
-        if let Some(progress) = self.unfinished() {
-            self.wait(Rule::Rollout, "RollingOut", progress)
-        } else {
-            self.trace.push(Rule::Rollout, Verdict::Pass, "complete");
-            Some(happening(
-                Event::RolledOut,
-                "RolledOut",
-                "the rollout of every target is complete",
-            ))
-        }
+        self.wait(Rule::Rollout, "RollingOut", progress)
+    }
+
+    /// What ends a running change at once: a breach, an edit of the request, or something else that is live.
+    fn astray(&mut self) -> Option<Happening> {
+        self.breach()
+            .or_else(|| self.edited())
+            .or_else(|| self.strayed())
     }
 
     pub(super) fn validating(&mut self, template: &'a Template) -> Option<Happening> {
-        if let Some(end) = self.breach().or_else(|| self.strayed()) {
+        if let Some(end) = self.astray() {
             return Some(end);
         }
         if let Some(progress) = self.unfinished() {
             return self.wait(Rule::Rollout, "RollingOut", progress);
         }
-        if let Some((_, why)) = report::held(self) {
+        if let Some(why) = report::held(self) {
             return self.wait(Rule::Guard, "Held", why);
         }
         let soaked = if template.checks.is_empty() {
@@ -160,7 +203,7 @@ impl<'a> Walk<'a> {
                 .world
                 .checks
                 .iter()
-                .find(|c| c.verdict != crate::domain::world::Health::Healthy);
+                .find(|c| c.verdict != Health::Healthy);
             let told = worst.map_or_else(String::new, |c| format!("; {}: {}", c.name, c.because));
             return self.wait(
                 Rule::Guard,
@@ -237,21 +280,21 @@ impl<'a> Walk<'a> {
         None
     }
 
-    pub(super) fn stuck(&mut self) -> Option<String> {
-        self.world
-            .targets
-            .iter()
-            .find_map(|t| match t.live.as_ref().map(|l| &l.rollout) {
-                Some(crate::domain::rollout::Rollout::Stuck(why)) => {
-                    Some(format!("{}: {why}", t.key()))
-                }
-                _ => None,
-            })
+    /// A changed target whose controller gave up; what was stuck before the change is no failure of it.
+    fn stuck(&self) -> Option<String> {
+        let changed = |t: &&TargetFact| {
+            t.prior(self.armed.as_ref())
+                .is_some_and(|prior| applied(t, prior) != Applied::Unchanged)
+        };
+        let mut targets = self.world.targets.iter().filter(changed);
+        targets.find_map(|t| match t.live.as_ref().map(|l| &l.rollout) {
+            Some(Rollout::Stuck(why)) => Some(format!("{}: {why}", t.key())),
+            _ => None,
+        })
     }
 
     /// What is still missing until every target has been changed and rolled out.
     pub(super) fn unfinished(&self) -> Option<String> {
-        use crate::domain::rollout::Rollout;
         let standing = self.standing_of_targets();
         self.world.targets.iter().find_map(|t| {
             let key = t.key();

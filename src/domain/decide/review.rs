@@ -12,31 +12,43 @@ use crate::domain::template::Template;
 use crate::domain::trace::{Rule, Verdict};
 
 impl<'a> Walk<'a> {
-    pub(super) fn requested(&mut self, template: &'a Template) -> Option<Happening> {
+    /// Why the request can never be granted as it stands, if so. Asked in each phase before issuance: a phase that
+    /// somebody wrote into the status proves no check.
+    fn refused(&mut self, template: &'a Template) -> Option<(&'static str, String)> {
         if let Some(first) = self.world.mistakes.first() {
             let all = crate::domain::parse::listed(&self.world.mistakes);
             self.trace
                 .push(Rule::Spec, Verdict::Fail, first.to_string());
-            return Some(happening(Event::Refused, "InvalidSpec", all));
+            return Some(("InvalidSpec", all));
         }
         self.trace
             .push(Rule::Spec, Verdict::Pass, "every field is in order");
         let mut trace = std::mem::take(&mut self.trace);
         let refused = admissible(&self.case(template), &mut trace).err();
         self.trace = trace;
-        match (refused, self.world.may_use) {
-            (Some(refusal), _) => Some(happening(Event::Refused, refusal.reason, refusal.message)),
-            (None, Some(_)) => Some(happening(
-                Event::Accepted,
-                "AwaitingApproval",
-                format!("needs {}", template.needs()),
-            )),
-            (None, None) => self.wait(
-                Rule::Use,
-                "AccessUnknown",
-                "the right to use the template could not be asked",
-            ),
+        refused.map(|refusal| (refusal.reason, refusal.message))
+    }
+
+    fn waits_for_access(&mut self) -> Option<Happening> {
+        self.wait(
+            Rule::Use,
+            "AccessUnknown",
+            "the right to use the template could not be asked",
+        )
+    }
+
+    pub(super) fn requested(&mut self, template: &'a Template) -> Option<Happening> {
+        if let Some((reason, why)) = self.refused(template) {
+            return Some(happening(Event::Refused, reason, why));
         }
+        if self.world.may_use.is_none() {
+            return self.waits_for_access();
+        }
+        Some(happening(
+            Event::Accepted,
+            "AwaitingApproval",
+            format!("needs {}", template.needs()),
+        ))
     }
 
     pub(super) fn review_closes(&self, template: &Template) -> Timestamp {
@@ -84,6 +96,9 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn in_review(&mut self, template: &'a Template) -> Option<Happening> {
+        if let Some((reason, why)) = self.refused(template) {
+            return Some(happening(Event::Refused, reason, why));
+        }
         if let Some(lapsed) = self.review_lapsed(template) {
             return Some(lapsed);
         }
@@ -117,12 +132,17 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn approved(&mut self, template: &'a Template) -> Option<Happening> {
+        if let Some((reason, why)) = self.refused(template) {
+            return Some(happening(Event::Edited, reason, why));
+        }
         if let Some(lapsed) = self.review_lapsed(template) {
             return Some(lapsed);
         }
+        if self.world.may_use.is_none() {
+            return self.waits_for_access();
+        }
         if !self.tally.met {
-            let missing = format!("needs {}", self.tally.outstanding.join("; and "));
-            return Some(happening(Event::QuorumLost, "AwaitingApproval", missing));
+            return self.quorum_lost(template);
         }
         if !self.world.ledger_writable {
             return self.wait(
@@ -134,16 +154,19 @@ impl<'a> Walk<'a> {
         self.trace
             .push(Rule::Ledger, Verdict::Pass, "the record can be written");
         self.arm();
-        let issued = self
-            .armed
-            .as_ref()
-            .and_then(|a| a.issued_time.as_ref())
-            .map_or(self.world.now, |t| t.0);
-        let window = Window::of(&self.world.request, template, issued);
+        let window = Window::of(&self.world.request, template, self.issued_at());
         Some(happening(
             Event::IssueDue,
             "Issued",
             format!("a change may start until {}", stamp(window.closes)),
         ))
+    }
+
+    fn quorum_lost(&mut self, template: &'a Template) -> Option<Happening> {
+        if self.is_in_doubt(template) {
+            return self.waits_for_rights();
+        }
+        let missing = format!("needs {}", self.tally.outstanding.join("; and "));
+        Some(happening(Event::QuorumLost, "AwaitingApproval", missing))
     }
 }

@@ -52,7 +52,14 @@ pub(super) fn decision(world: &GateWorld, judged: Judged, trace: Trace) -> GateD
 fn denial(world: &GateWorld, judged: &Judged) -> String {
     let workload = format!("Deployment {}/{}", world.namespace, world.name);
     let known = judged.permit.as_deref().filter(|name| !name.is_empty());
-    let first = match (judged.code, known) {
+    // Of a permit that the user may not know, not even its state is told.
+    let is_hidden = judged.permit.is_some() && known.is_none();
+    let code = if is_hidden {
+        Code::PermitRequired
+    } else {
+        judged.code
+    };
+    let first = match (code, known) {
         (Code::PermitRequired, _) => format!("{workload} may not change without a permit."),
         (_, Some(permit)) => format!(
             "{workload} may not change now; permit {permit}: {}.",
@@ -61,7 +68,7 @@ fn denial(world: &GateWorld, judged: &Judged) -> String {
         (_, None) => format!("{workload} may not change; no permit of yours covers it."),
     };
     let mut lines = vec![cut(
-        &line(&format!("{}: {first}", judged.code.as_str())),
+        &line(&format!("{}: {first}", code.as_str())),
         FIRST_LINE,
     )];
     let change = Change::between(world.old.as_ref(), world.new.as_ref());
@@ -72,10 +79,7 @@ fn denial(world: &GateWorld, judged: &Judged) -> String {
             .take(4)
             .map(|f| format!("  change    {}", line(&f.describe()))),
     );
-    lines.push(format!(
-        "  next      {}",
-        next(world, judged, known, &change)
-    ));
+    lines.push(format!("  next      {}", next(world, code, known, &change)));
     if let Some(permit) = known {
         lines.push(format!(
             "  status    kubectl permit get {permit} -n {}",
@@ -87,8 +91,8 @@ fn denial(world: &GateWorld, judged: &Judged) -> String {
 }
 
 /// What to do about it, as a command where there is one.
-fn next(world: &GateWorld, judged: &Judged, known: Option<&str>, change: &Change) -> String {
-    match (judged.code, known) {
+fn next(world: &GateWorld, code: Code, known: Option<&str>, change: &Change) -> String {
+    match (code, known) {
         (Code::PermitPending, Some(permit)) => {
             format!(
                 "kubectl permit approve {permit} -n {} --reason TEXT (by somebody else)",

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::api::facts::Facts;
 use crate::api::vocabulary::{GateMode, Phase};
-use crate::domain::canonical::spec_digest;
 use crate::domain::quorum::Ballot;
 use crate::domain::request::Request;
 use crate::domain::template::Template;
@@ -24,6 +23,8 @@ pub struct GateWorld {
     pub environment: String,
     /// Who makes the change.
     pub username: String,
+    /// The credential that they came with is on record: nobody impersonates them (`decisions.md` 46).
+    pub has_credential: bool,
     /// The operator's own username.
     pub operator: String,
     /// The namespace.
@@ -52,38 +53,27 @@ impl GateWorld {
         format!("Deployment/{}", self.name)
     }
 
-    /// Whether the `scale` subresource brings up a workload that had no replicas.
+    /// Whether replicas come up from none, by `scale` or by the workload itself.
     pub fn wakes(&self) -> bool {
-        let count = |o: &Option<Value>| {
-            o.as_ref()
-                .and_then(|v| v.pointer("/spec/replicas"))
-                .and_then(Value::as_i64)
-                .unwrap_or(0)
-        };
-        self.is_scale && count(&self.old) == 0 && count(&self.new) > 0
-    }
-
-    /// Whether the workload behind a `scale` is the recorded baseline.
-    pub fn parent_is_baseline(&self) -> bool {
-        let digest = self.parent.as_ref().and_then(spec_digest);
-        let recorded = self
-            .facts
-            .as_ref()
-            .and_then(|f| f.baselines.get(&self.key()));
-        recorded.is_some_and(|b| digest.is_some_and(|d| d.as_str() == b.spec_digest))
+        self.replicas(self.old.as_ref()) == Some(0) && self.replicas(self.new.as_ref()) > Some(0)
     }
 
     /// Whether replicas go to zero.
     pub fn stops_everything(&self) -> bool {
-        let replicas = |o: &Option<Value>, absent| {
-            o.as_ref().map(|v| {
-                v.pointer("/spec/replicas")
-                    .and_then(Value::as_i64)
-                    .unwrap_or(absent)
-            })
-        };
-        let absent = i64::from(!self.is_scale);
-        replicas(&self.new, absent) == Some(0) && replicas(&self.old, absent) != Some(0)
+        self.replicas(self.new.as_ref()) == Some(0) && self.replicas(self.old.as_ref()) != Some(0)
+    }
+
+    /// The replicas of an object; a `Scale` leaves 0 out, a workload that leaves them out has one.
+    fn replicas(&self, object: Option<&Value>) -> Option<i64> {
+        let stated = object?.pointer("/spec/replicas").and_then(Value::as_i64);
+        Some(stated.unwrap_or_else(|| i64::from(!self.is_scale)))
+    }
+
+    /// Whether this is the digest of the workload's recorded baseline.
+    pub(super) fn is_recorded_baseline(&self, spec_digest: &str) -> bool {
+        let facts = self.facts.as_ref();
+        let recorded = facts.and_then(|f| f.baselines.get(&self.key()));
+        recorded.is_some_and(|b| b.spec_digest == spec_digest)
     }
 }
 
@@ -145,6 +135,42 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, in declared order.
+    pub const ALL: [Self; 10] = [
+        Self::Admitted,
+        Self::PermitRequired,
+        Self::PermitPending,
+        Self::PermitWindow,
+        Self::PermitScope,
+        Self::PermitSubject,
+        Self::PermitRevoked,
+        Self::PermitExpired,
+        Self::TargetBusy,
+        Self::GateUnavailable,
+    ];
+
+    /// What the code means, for the reference.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Admitted => "the change may be stored",
+            Self::PermitRequired => {
+                "no open permit names the workload; the message says how to request one"
+            }
+            Self::PermitPending => "the permit waits for people, or for the operator to issue it",
+            Self::PermitWindow => "its window has not opened; the message says when it does",
+            Self::PermitScope => {
+                "the change goes beyond the permit; the message names the first field or image"
+            }
+            Self::PermitSubject => "somebody else may make this change",
+            Self::PermitRevoked => "its power was ended; the same change stays out",
+            Self::PermitExpired => "its window has closed, or it is spent",
+            Self::TargetBusy => {
+                "another permitted change runs on the workload, or the guard holds it"
+            }
+            Self::GateUnavailable => "the gate could not decide; nothing was changed, try again",
+        }
+    }
+
     /// The code of a permit that has ended.
     pub(super) const fn of_end(phase: Phase) -> Self {
         match phase {

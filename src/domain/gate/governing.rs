@@ -1,0 +1,75 @@
+//! Governing: which template says what authority an operation needs?
+//!
+//! Of all templates that apply to place and operation the one of the highest level governs, of equals the first by
+//! name (`gate.md`, step 7). Asked for each operation by itself: a change must not get below a template by doing one
+//! thing more. Emergency is a class of its own and takes no part. Does not know permits.
+
+use std::collections::BTreeSet;
+
+use super::{GateWorld, start};
+use crate::api::vocabulary::Operation;
+use crate::domain::change::Change;
+use crate::domain::template::{Level, PRODUCTION, Template, governs_operations, governs_place};
+
+/// The operations that somebody has to grant. Whoever starts a spec that was never validated deploys it.
+pub(super) fn asked(world: &GateWorld, change: &Change) -> BTreeSet<Operation> {
+    let mut asked = change.operations.clone();
+    if start::starts(world) && !start::is_baseline(world) {
+        asked.insert(Operation::Deploy);
+    }
+    asked
+}
+
+/// The templates that grant every operation without a person, if there are such.
+pub(super) fn automatic(world: &GateWorld, asked: &BTreeSet<Operation>) -> Option<String> {
+    let granting: Option<BTreeSet<_>> = asked.iter().map(|o| granting(world, *o)).collect();
+    let names: Vec<_> = granting?.into_iter().collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// The template that grants the operation without a person. Nothing is lost without one: neither the workload, nor
+/// its last replica in production (`decisions.md` 14), nor what runs, to an older template.
+fn granting(world: &GateWorld, operation: Operation) -> Option<&str> {
+    let is_grave = match operation {
+        Operation::Delete | Operation::Rollback => true,
+        Operation::Scale => world.stops_everything() && world.environment == PRODUCTION,
+        _ => false,
+    };
+    let governing = governing(world, operation).filter(|t| t.is_automatic() && !is_grave)?;
+    Some(governing.name.as_str())
+}
+
+fn governing(world: &GateWorld, operation: Operation) -> Option<&Template> {
+    let applies = |t: &&Template| {
+        t.level != Level::Emergency
+            && governs_place(&t.applies_to, &world.namespace, &world.environment)
+            && governs_operations(&t.applies_to, [&operation])
+    };
+    let order = |a: &&Template, b: &&Template| a.level.cmp(&b.level).then(b.name.cmp(&a.name));
+    world.templates.iter().filter(applies).max_by(order)
+}
+
+/// Whether a permit under `own` may make the change. Says which template governs, where it may not.
+pub(super) fn governs(
+    world: &GateWorld,
+    own: &Template,
+    asked: &BTreeSet<Operation>,
+) -> Result<(), String> {
+    let by_hand = asked.iter().filter(|o| granting(world, **o).is_none());
+    for operation in by_hand {
+        let governing = governing(world, *operation).filter(|g| g.level > own.level);
+        if let Some(governing) = governing {
+            return Err(format!(
+                "template `{}` (level {}) governs {operation} here, the permit is under `{}` (level {})",
+                governing.name, governing.level, own.name, own.level
+            ));
+        }
+        if !governs_operations(&own.applies_to, [operation]) {
+            return Err(format!(
+                "its template `{}` does not apply to {operation}",
+                own.name
+            ));
+        }
+    }
+    Ok(())
+}

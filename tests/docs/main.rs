@@ -1,0 +1,78 @@
+//! The reference under `docs/reference`: equal to what the code says, or rewritten with `UPDATE=1`; and links that lead
+//! somewhere.
+//!
+//! Does not know whether the prose around it is true; the commands in it are run by hand and by the demo.
+#![cfg(test)]
+
+#[path = "../support/golden.rs"]
+mod golden;
+
+mod commands;
+mod fields;
+mod links;
+mod words;
+
+use golden::assert_golden;
+use permit_operator::metrics::Metrics;
+
+/// How every generated page begins.
+fn page(title: &str, about: &str, body: &str) -> String {
+    let note = "<!-- Generated from the code by `make golden`; edit the code instead. -->";
+    format!("{note}\n# {title}\n\n{about}\n\n{body}")
+}
+
+#[test]
+fn the_reference_of_the_kinds_says_what_the_schemas_say() {
+    let about = "The three kinds of group `permits.dev`, version `v1alpha1`. `kubectl explain permit.spec` prints the same.";
+    assert_golden(
+        "docs/reference/api.md",
+        &page("API", about, &fields::markdown()),
+    );
+}
+
+#[test]
+fn the_reference_of_the_plugin_says_what_its_help_says() {
+    let about = "Each command takes the flags of kubectl that are listed first.";
+    let body = commands::markdown(permit_operator::cli::command());
+    assert_golden(
+        "docs/reference/kubectl-permit.md",
+        &page("kubectl permit", about, &body),
+    );
+}
+
+#[test]
+fn the_reference_of_the_operator_says_what_its_help_says() {
+    let about = "One process: gate on every replica, controller on the one that leads. Flags win over the environment.";
+    let command = <permit_operator::config::Config as clap::CommandFactory>::command();
+    assert_golden(
+        "docs/reference/permit-operator.md",
+        &page("permit-operator", about, &commands::markdown(command)),
+    );
+}
+
+#[test]
+fn the_reference_of_words_lists_every_word() {
+    let about = "Closed lists: what stands in status, messages, metrics and the record.";
+    assert_golden(
+        "docs/reference/words.md",
+        &page("Phases, outcomes, codes", about, &words::markdown()),
+    );
+}
+
+#[test]
+fn the_reference_of_metrics_lists_every_figure() {
+    let metrics = Metrics::new().unwrap();
+    let mut figures = metrics.figures().to_vec();
+    figures.sort();
+    let mut body = String::from("| name | labels | says |\n| --- | --- | --- |\n");
+    for figure in figures {
+        body += &format!(
+            "| `{}` | {} | {} |\n",
+            figure.name,
+            figure.labels.join(", "),
+            figure.help
+        );
+    }
+    let about = "Served on `/metrics`, beside the standard `process_…` figures. Labels come from closed lists: no names of users, permits or pods.";
+    assert_golden("docs/reference/metrics.md", &page("Metrics", about, &body));
+}

@@ -1,0 +1,60 @@
+//! Words: the closed vocabularies, and the transitions between phases.
+
+use permit_operator::api::vocabulary::{
+    Decision, GateMode, Operation, Outcome, Phase, RevocationReason,
+};
+use permit_operator::domain::gate::Code;
+use permit_operator::domain::lifecycle::{TRANSITIONS, mermaid};
+
+/// A section a vocabulary.
+pub(crate) fn markdown() -> String {
+    let mut text = String::new();
+    list(&mut text, "Phases", Phase::ALL);
+    text += &format!("\n```mermaid\n{}```\n", mermaid());
+    text += "\n## Transitions\n\n| from | event | to |\n| --- | --- | --- |\n";
+    for (from, event, to) in TRANSITIONS {
+        text += &format!("| `{from}` | `{event:?}` | `{to}` |\n");
+    }
+    text.push('\n');
+    list(&mut text, "Outcomes", Outcome::ALL);
+    text.push('\n');
+    list(&mut text, "Decisions of an Approval", Decision::ALL);
+    text.push('\n');
+    list(&mut text, "Reasons of a revocation", RevocationReason::ALL);
+    text.push('\n');
+    list(&mut text, "Operations", Operation::ALL);
+    text.push('\n');
+    list(&mut text, "Modes of a namespace", GateMode::ALL);
+    text += "\n## Codes of the gate\n\nThe first word of a denial.\n\n";
+    for code in Code::ALL {
+        text += &format!("- `{}`: {}\n", code.as_str(), code.meaning());
+    }
+    text
+}
+
+fn list<W: Copy + std::fmt::Display + Described>(text: &mut String, title: &str, words: &[W]) {
+    *text += &format!("## {title}\n\n");
+    for word in words {
+        *text += &format!("- `{word}`: {}\n", word.meaning());
+    }
+}
+
+/// A word with its meaning.
+pub(crate) trait Described {
+    fn meaning(&self) -> &'static str;
+}
+
+macro_rules! described {
+    ($($name:ident),+) => {
+        $(impl Described for $name { fn meaning(&self) -> &'static str { $name::meaning(*self) } })+
+    };
+}
+
+described!(
+    Phase,
+    Outcome,
+    Decision,
+    RevocationReason,
+    Operation,
+    GateMode
+);
