@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use write::{is_present, members};
+use write::{Every, Members as _, Present, object_but};
 
 const SPEC: &str = "permit-operator/workload-spec/v1";
 const TEMPLATE: &str = "permit-operator/pod-template/v1";
@@ -81,7 +81,7 @@ impl From<Digest> for String {
 /// JSON at all is digested as unreadable, under a separator of its own, and so equals the digest of no real content.
 pub fn digest_of(domain_separator: &str, value: &impl Serialize) -> Digest {
     digest_with(domain_separator, |hash| {
-        serde_json_canonicalizer::to_writer(value, hash)
+        write::value(hash, &serde_json::to_value(value)?, Every)
     })
 }
 
@@ -111,11 +111,11 @@ pub fn spec_digest(object: &Value) -> Option<Digest> {
     }
     let spec = object.get("spec")?.as_object()?;
     let keeps = |key: &str, value: &Value| {
-        is_present(key, value)
+        Present.keeps(key, value)
             && key != "replicas"
             && !(key == "paused" && *value == Value::Bool(false))
     };
-    Some(digest_with(SPEC, |hash| members(hash, spec, keeps)))
+    Some(digest_with(SPEC, |hash| object_but(hash, spec, keeps)))
 }
 
 /// The identity of what the pods of a workload are: its pod template as the API server defaulted it.
@@ -124,7 +124,7 @@ pub fn spec_digest(object: &Value) -> Option<Digest> {
 pub fn template_digest(object: &Value) -> Option<Digest> {
     let template = object.get("spec")?.get("template")?.as_object()?;
     Some(digest_with(TEMPLATE, |hash| {
-        members(hash, template, is_present)
+        object_but(hash, template, |key, value| Present.keeps(key, value))
     }))
 }
 

@@ -9,24 +9,94 @@ use sha2::{Digest as _, Sha256};
 /// Integers up to here are written the same by every reader of JSON (RFC 8785, section 3.2.2.3).
 const EXACT: u64 = 1 << 53;
 
-/// A member of a workload that counts: null counts as absent.
-pub(super) fn is_present(_: &str, value: &Value) -> bool {
-    !value.is_null()
+/// Which members of an object are written.
+pub(super) trait Members: Copy {
+    /// Whether this member is.
+    fn keeps(self, key: &str, value: &Value) -> bool;
+
+    /// An integer that canonical JSON would round to a double.
+    fn inexact(self, hash: &mut Sha256, number: &Number) -> serde_json::Result<()>;
 }
 
-/// Writes an object without its null members, and without what `keeps` refuses; what is inside loses its nulls too.
-pub(super) fn members(
+/// Every member, as it stands: for types of our own.
+#[derive(Clone, Copy)]
+pub(super) struct Every;
+
+/// All but null ones, which count as absent ones, as they do to the API server.
+#[derive(Clone, Copy)]
+pub(super) struct Present;
+
+impl Members for Every {
+    fn keeps(self, _: &str, _: &Value) -> bool {
+        true
+    }
+
+    fn inexact(self, hash: &mut Sha256, number: &Number) -> serde_json::Result<()> {
+        serde_json_canonicalizer::to_writer(number, hash)
+    }
+}
+
+impl Members for Present {
+    fn keeps(self, _: &str, value: &Value) -> bool {
+        !value.is_null()
+    }
+
+    /// As a double two of them could share a digest.
+    fn inexact(self, hash: &mut Sha256, number: &Number) -> serde_json::Result<()> {
+        hash.update("{\"integer\":");
+        text(hash, &number.to_string())?;
+        hash.update("}");
+        Ok(())
+    }
+}
+
+/// Writes an object with the members that `top` keeps; what is inside loses its null members.
+pub(super) fn object_but(
     hash: &mut Sha256,
     map: &Map<String, Value>,
-    keeps: impl Fn(&str, &Value) -> bool,
+    top: impl Fn(&str, &Value) -> bool,
 ) -> serde_json::Result<()> {
-    let kept = map.iter().filter(|(key, value)| keeps(key, value));
+    object(hash, map, (Present, top))
+}
+
+/// Writes a value.
+pub(super) fn value(
+    hash: &mut Sha256,
+    value: &Value,
+    members: impl Members,
+) -> serde_json::Result<()> {
+    match value {
+        Value::Null => hash.update("null"),
+        Value::Bool(true) => hash.update("true"),
+        Value::Bool(false) => hash.update("false"),
+        Value::Number(found) => return number(hash, found, members),
+        Value::String(found) => return text(hash, found),
+        Value::Array(list) => return array(hash, list, members),
+        Value::Object(map) => {
+            return object(
+                hash,
+                map,
+                (members, |key: &str, inner: &Value| {
+                    members.keeps(key, inner)
+                }),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn object<M: Members>(
+    hash: &mut Sha256,
+    map: &Map<String, Value>,
+    (members, keeps): (M, impl Fn(&str, &Value) -> bool),
+) -> serde_json::Result<()> {
+    let kept = map.iter().filter(|(key, inner)| keeps(key, inner));
     if is_ordered(map) {
-        return object(hash, kept);
+        return each(hash, kept, members);
     }
     let mut sorted: Vec<_> = kept.collect();
     sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-    object(hash, sorted.into_iter())
+    each(hash, sorted.into_iter(), members)
 }
 
 /// Whether the members stand in canonical order: by UTF-16, which differs from ours only beyond plain characters.
@@ -35,43 +105,31 @@ fn is_ordered(map: &Map<String, Value>) -> bool {
         .is_sorted_by(|a, b| a.encode_utf16().lt(b.encode_utf16()))
 }
 
-fn object<'a>(
+fn each<'a>(
     hash: &mut Sha256,
-    members: impl Iterator<Item = (&'a String, &'a Value)>,
+    kept: impl Iterator<Item = (&'a String, &'a Value)>,
+    members: impl Members,
 ) -> serde_json::Result<()> {
     hash.update("{");
-    for (at, (key, inner)) in members.enumerate() {
+    for (at, (key, inner)) in kept.enumerate() {
         if at > 0 {
             hash.update(",");
         }
         text(hash, key)?;
         hash.update(":");
-        value(hash, inner)?;
+        value(hash, inner, members)?;
     }
     hash.update("}");
     Ok(())
 }
 
-fn value(hash: &mut Sha256, value: &Value) -> serde_json::Result<()> {
-    match value {
-        Value::Null => hash.update("null"),
-        Value::Bool(true) => hash.update("true"),
-        Value::Bool(false) => hash.update("false"),
-        Value::Number(found) => return number(hash, found),
-        Value::String(found) => return text(hash, found),
-        Value::Array(list) => return array(hash, list),
-        Value::Object(map) => return members(hash, map, is_present),
-    }
-    Ok(())
-}
-
-fn array(hash: &mut Sha256, list: &[Value]) -> serde_json::Result<()> {
+fn array(hash: &mut Sha256, list: &[Value], members: impl Members) -> serde_json::Result<()> {
     hash.update("[");
     for (at, inner) in list.iter().enumerate() {
         if at > 0 {
             hash.update(",");
         }
-        value(hash, inner)?;
+        value(hash, inner, members)?;
     }
     hash.update("]");
     Ok(())
@@ -82,16 +140,10 @@ fn text(hash: &mut Sha256, text: &str) -> serde_json::Result<()> {
     serde_json::to_writer(hash, text)
 }
 
-fn number(hash: &mut Sha256, number: &Number) -> serde_json::Result<()> {
+fn number(hash: &mut Sha256, number: &Number, members: impl Members) -> serde_json::Result<()> {
     match size(number) {
         Some(size) if size <= EXACT => serde_json::to_writer(hash, number),
-        // Canonical JSON rounds these to a double, and two of them could share a digest.
-        Some(_) => {
-            hash.update("{\"integer\":");
-            text(hash, &number.to_string())?;
-            hash.update("}");
-            Ok(())
-        }
+        Some(_) => members.inexact(hash, number),
         None => serde_json_canonicalizer::to_writer(number, hash),
     }
 }
@@ -122,17 +174,35 @@ mod tests {
         }
     }
 
-    fn ours(value: &Value) -> Vec<u8> {
+    fn ours(value: &Value, members: impl Members) -> Vec<u8> {
         let mut hash = Sha256::new();
-        super::value(&mut hash, value).unwrap();
+        super::value(&mut hash, value, members).unwrap();
         hash.finalize().to_vec()
     }
 
     #[track_caller]
     fn agrees(value: &Value) {
-        let canonical = serde_json_canonicalizer::to_vec(&stripped(value)).unwrap();
-        let told = String::from_utf8_lossy(&canonical).into_owned();
-        assert_eq!(ours(value), Sha256::digest(&canonical).to_vec(), "{told}");
+        let whole = serde_json_canonicalizer::to_vec(value).unwrap();
+        let present = serde_json_canonicalizer::to_vec(&stripped(value)).unwrap();
+        let told = String::from_utf8_lossy(&whole).into_owned();
+        assert_eq!(
+            ours(value, Every),
+            Sha256::digest(&whole).to_vec(),
+            "{told}"
+        );
+        assert_eq!(
+            ours(value, Present),
+            Sha256::digest(&present).to_vec(),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn an_integer_beyond_a_double_is_rounded_in_our_own_types_only() {
+        let large = json!({"n": u64::MAX});
+        let rounded = serde_json_canonicalizer::to_vec(&large).unwrap();
+        assert_eq!(ours(&large, Every), Sha256::digest(&rounded).to_vec());
+        assert_ne!(ours(&large, Present), ours(&large, Every));
     }
 
     #[test]
