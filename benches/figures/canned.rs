@@ -11,7 +11,6 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 use axum::response::{IntoResponse, Response};
-use futures::future::BoxFuture;
 use kube::Client;
 use permit_operator::cluster::caches::{Caches, Feed};
 use serde_json::{Value, json};
@@ -40,12 +39,8 @@ impl Canned {
         let client = Client::new(answers, "default");
         let feed = Feed::new(&client, "permit-system");
         let (caches, mut watches) = (feed.caches, JoinSet::new());
-        // What is due for the controller is of no interest here, and may not hold up the caches.
-        let mut dues = feed.dues;
-        watches.spawn(async move { while dues.recv().await.is_some() {} });
-        for watch in feed.watches.into_iter().map(|(_, watch)| watch) {
-            let watch: BoxFuture<'static, ()> = watch;
-            watches.spawn(watch);
+        for watching in feed.watches {
+            watches.spawn(watching.run);
         }
         let filled = tokio::time::timeout(PATIENCE, caches.filled()).await;
         filled.context("the caches were not filled in time")?;

@@ -111,6 +111,7 @@ pub(crate) fn covered(permit: &Permit) -> Result<GateWorld> {
         mode: GateMode::Enforce,
         environment: "production".to_owned(),
         username: "alice@example.com".to_owned(),
+        has_credential: true,
         operator: "system:serviceaccount:permit-system:permit-operator".to_owned(),
         namespace: NAMESPACE.to_owned(),
         name: WORKLOAD.to_owned(),
