@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help demo test check crds golden
+.PHONY: help demo test check corpus bench crds golden
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -22,6 +22,17 @@ check: ## formatting, lints and documentation, each without a warning
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+corpus: ## try the Deployments of CORPUS=DIR (several: separated by spaces) on a real control plane
+	@test -n "$(CORPUS)" || { echo "corpus: say where the manifests are: make corpus CORPUS=DIR" >&2; exit 2; }
+	@echo "corpus: building the operator, the plugin and the control plane's programs (minutes, the first time)"
+	$(CARGO) build --workspace --bins
+	$(CARGO) run -p permit-harness --bin corpus -- $(CORPUS)
+
+bench: ## measure, and write target/bench/report.md; nothing is asserted
+	@echo "bench: building in the release profile (ten minutes and more, the first time)"
+	$(CARGO) build --release --workspace --bin permit-operator --bin example-server
+	$(CARGO) bench --workspace --bench figures
 
 crds: ## write crds/ anew from the types in src/api
 	UPDATE=1 $(CARGO) test --test crds

@@ -18,6 +18,10 @@ use crate::domain::check::GuardCheck;
 use crate::domain::reading::Reading;
 use crate::domain::world::{CheckFact, Due, Health};
 
+/// A check is due this much before its interval is over: the polls come at steady times, and each answer comes a little
+/// after its poll. Without it a check of one interval of polls would be asked at every second poll only.
+const LEEWAY: Duration = Duration::from_millis(500);
+
 /// What is remembered of every running permit.
 #[derive(Debug, Default)]
 pub struct GuardBook(Mutex<BTreeMap<String, Page>>);
@@ -77,7 +81,8 @@ impl GuardBook {
             .map_or_else(|| Memory::new(started, false), |line| line.memory);
         let memory = fold(before, reading, &about.check.rules, now);
         let fact = fact(about, &memory, reading);
-        let due = now.checked_add(about.check.rules.interval).unwrap_or(now);
+        let pause = about.check.rules.interval.saturating_sub(LEEWAY);
+        let due = now.checked_add(pause).unwrap_or(now);
         page.checks.insert(key, Line { memory, fact, due });
     }
 
@@ -172,5 +177,51 @@ fn fact(about: &About<'_>, memory: &Memory, reading: &Reading) -> CheckFact {
         limit: rules.max.to_string(),
         reason,
         due,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::parse;
+    use crate::domain::reading::{Observed, Readings};
+
+    fn check(interval: &str) -> GuardCheck {
+        let check = json!({"name": "errors", "signal": "ErrorRate", "max": "0.05", "window": "5s", "interval": interval,
+            "scrapeInterval": "1s", "query": "sum by (namespace, workload) (increase(a[{{ window }}]))",
+            "total": "sum by (namespace, workload) (increase(b[{{ window }}]))"});
+        let rules = json!({"rules": [{"roles": ["tech-lead"]}]});
+        let spec = json!({"level": 2, "approval": rules, "guard": {"checks": [check]}});
+        let template = parse::template("t", "d", &serde_json::from_value(spec).unwrap()).unwrap();
+        template.checks.into_iter().next().unwrap()
+    }
+
+    /// Whether the check is due `later` after an answer that came 30 ms after its poll.
+    fn is_due_again(interval: &str, later: Duration) -> bool {
+        let (book, check) = (GuardBook::default(), check(interval));
+        let about = About {
+            uid: "u",
+            target: "Deployment/checkout",
+            check: &check,
+        };
+        let poll: Timestamp = "2026-11-21T21:00:00Z".parse().unwrap();
+        let answered = poll + Duration::from_millis(30);
+        let nothing = Readings::none(Observed::SourceDown, "down");
+        book.take(&about, nothing.of("shop", "checkout"), poll, answered);
+        book.is_due(about.uid, about.target, "errors", poll + later)
+    }
+
+    #[test]
+    fn a_check_of_one_second_is_asked_at_every_poll_however_late_its_answer_came() {
+        assert!(is_due_again("1s", Duration::from_millis(999)));
+    }
+
+    #[test]
+    fn a_check_is_not_asked_before_its_interval() {
+        assert!(!is_due_again("1s", Duration::from_millis(100)));
+        assert!(!is_due_again("5s", Duration::from_secs(4)));
+        assert!(is_due_again("5s", Duration::from_secs(5)));
     }
 }

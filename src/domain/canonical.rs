@@ -4,20 +4,21 @@
 //! keys never matters and a digest of one sort of thing is never taken for one of another. Knows the two identities of
 //! a workload, its spec and its pod template. Does not know which digest was permitted, or where one is kept.
 
+mod write;
+
 use std::fmt;
 use std::str::FromStr;
 
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+
+use write::{Every, Members as _, Present, object_but};
 
 const SPEC: &str = "permit-operator/workload-spec/v1";
 const TEMPLATE: &str = "permit-operator/pod-template/v1";
 const UNREADABLE: &str = "permit-operator/unreadable/v1";
 const PREFIX: &str = "sha256:";
-/// The largest integer that a JSON number holds exactly wherever it is read (RFC 8785, section 3.2.2.3).
-const EXACT: u64 = 1 << 53;
 
 /// The SHA-256 of some content, written `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,10 +80,19 @@ impl From<Digest> for String {
 /// For types of our own: string keys, no floats, and integers within ±2^53, which every field here is. What has no
 /// JSON at all is digested as unreadable, under a separator of its own, and so equals the digest of no real content.
 pub fn digest_of(domain_separator: &str, value: &impl Serialize) -> Digest {
+    digest_with(domain_separator, |hash| {
+        write::value(hash, &serde_json::to_value(value)?, Every)
+    })
+}
+
+fn digest_with(
+    domain_separator: &str,
+    write: impl FnOnce(&mut Sha256) -> serde_json::Result<()>,
+) -> Digest {
     let mut hash = Sha256::new();
     hash.update(domain_separator);
     hash.update("\n");
-    match serde_json_canonicalizer::to_writer(value, &mut hash) {
+    match write(&mut hash) {
         Ok(()) => Digest::of(hash),
         Err(error) => Digest::of(Sha256::new_with_prefix(format!(
             "{UNREADABLE}\n{domain_separator}\n{error}"
@@ -100,15 +110,12 @@ pub fn spec_digest(object: &Value) -> Option<Digest> {
         return None;
     }
     let spec = object.get("spec")?.as_object()?;
-    Some(digest_of(
-        SPEC,
-        &Members {
-            map: spec,
-            keeps: |key, value| {
-                key != "replicas" && !(key == "paused" && *value == Value::Bool(false))
-            },
-        },
-    ))
+    let keeps = |key: &str, value: &Value| {
+        Present.keeps(key, value)
+            && key != "replicas"
+            && !(key == "paused" && *value == Value::Bool(false))
+    };
+    Some(digest_with(SPEC, |hash| object_but(hash, spec, keeps)))
 }
 
 /// The identity of what the pods of a workload are: its pod template as the API server defaulted it.
@@ -116,63 +123,9 @@ pub fn spec_digest(object: &Value) -> Option<Digest> {
 /// There is none where the object has no pod template.
 pub fn template_digest(object: &Value) -> Option<Digest> {
     let template = object.get("spec")?.get("template")?.as_object()?;
-    Some(digest_of(
-        TEMPLATE,
-        &Members {
-            map: template,
-            keeps: |_, _| true,
-        },
-    ))
-}
-
-/// An object without its null members, and without what `keeps` refuses.
-struct Members<'a> {
-    map: &'a Map<String, Value>,
-    keeps: fn(&str, &Value) -> bool,
-}
-
-impl Serialize for Members<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in self.map {
-            if !value.is_null() && (self.keeps)(key, value) {
-                map.serialize_entry(key, &Exact(value))?;
-            }
-        }
-        map.end()
-    }
-}
-
-/// A value of somebody else's, in a form whose canonical bytes tell every two values apart.
-struct Exact<'a>(&'a Value);
-
-impl Serialize for Exact<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Object(map) => Members {
-                map,
-                keeps: |_, _| true,
-            }
-            .serialize(serializer),
-            Value::Array(list) => serializer.collect_seq(list.iter().map(Exact)),
-            Value::Number(number) if is_inexact(number) => {
-                // Canonical JSON rounds these to a double, and two of them could share a digest.
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("integer", &number.to_string())?;
-                map.end()
-            }
-            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
-                other.serialize(serializer)
-            }
-        }
-    }
-}
-
-fn is_inexact(number: &serde_json::Number) -> bool {
-    let size = number
-        .as_u64()
-        .or_else(|| number.as_i64().map(i64::unsigned_abs));
-    size.is_some_and(|size| size > EXACT)
+    Some(digest_with(TEMPLATE, |hash| {
+        object_but(hash, template, |key, value| Present.keeps(key, value))
+    }))
 }
 
 #[cfg(test)]

@@ -13,10 +13,12 @@
 //! | [`toolchain`], [`program`] | how the programs are built from the modules in `tests/control-plane`, and kept |
 //! | [`binary`] | the programs of this workspace, fresh from their sources |
 //! | [`process`] | one child, its log, its end |
+//! | [`allocations`] | how often a thread asked for memory, for benchmarks |
 //!
 //! Everything listens on 127.0.0.1 only, on ports of the run's own, in a directory of its own; nothing outlives
 //! the process that started it, however that ends.
 
+pub mod allocations;
 mod background;
 pub mod binary;
 pub mod control_plane;

@@ -30,11 +30,17 @@ pub struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// Sets the stage; returns when the workload's first rollout is complete. Not enrolled yet.
     pub async fn set(plane: &'a ControlPlane, namespace: &str) -> Result<Self> {
+        let stage = Self::set_empty(plane, namespace).await?;
+        stage.apply(&deployment(namespace, "1.4.2")).await?;
+        stage.await_rollout().await?;
+        Ok(stage)
+    }
+
+    /// Sets a stage with its people and without a workload. Not enrolled yet.
+    pub async fn set_empty(plane: &'a ControlPlane, namespace: &str) -> Result<Self> {
         let stage = Self::at(plane, namespace);
         stage.apply(&manifests::people()).await?;
         stage.apply(&manifests::namespace(namespace)).await?;
-        stage.apply(&deployment(namespace, "1.4.2")).await?;
-        stage.await_rollout().await?;
         Ok(stage)
     }
 
