@@ -27,7 +27,7 @@ corpus: ## try the Deployments of CORPUS=DIR (several: separated by spaces) on a
 	@test -n "$(CORPUS)" || { echo "corpus: say where the manifests are: make corpus CORPUS=DIR" >&2; exit 2; }
 	@echo "corpus: building the operator, the plugin and the control plane's programs (minutes, the first time)"
 	$(CARGO) build --workspace --bins
-	$(CARGO) run -p permit-harness --bin corpus -- $(CORPUS)
+	$(BIN)/corpus $(CORPUS)
 
 bench: ## measure, and write target/bench/report.md; nothing is asserted
 	@echo "bench: building in the release profile (ten minutes and more, the first time)"
