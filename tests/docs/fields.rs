@@ -10,15 +10,17 @@ pub(crate) fn markdown() -> String {
         let crd = serde_json::to_value(crd).unwrap();
         let version = &crd["spec"]["versions"][0];
         let schema = &version["schema"]["openAPIV3Schema"];
-        text += &format!(
+        text.extend([format!(
             "## {}\n\n{}\n\n",
             crd["spec"]["names"]["kind"].as_str().unwrap(),
             schema["description"].as_str().unwrap_or_default()
-        );
+        )]);
         for part in ["spec", "status"] {
             let part_schema = &schema["properties"][part];
             if part_schema.is_object() {
-                text += &format!("### {part}\n\n| field | type | meaning |\n| --- | --- | --- |\n");
+                text.extend([format!(
+                    "### {part}\n\n| field | type | meaning |\n| --- | --- | --- |\n"
+                )]);
                 rows("", part_schema, &mut text);
                 text.push('\n');
             }
@@ -38,12 +40,12 @@ fn rows(prefix: &str, schema: &Value, text: &mut String) {
         let path = format!("{prefix}{name}");
         let is_required = required.iter().any(|r| *r == name);
         let meaning = field["description"].as_str().unwrap_or_default();
-        *text += &format!(
+        text.extend([format!(
             "| `{path}`{} | {} | {} |\n",
             if is_required { " (required)" } else { "" },
             kind(field),
             meaning.replace('\n', " ").replace('|', "\\|")
-        );
+        )]);
         rows(&format!("{path}."), field, text);
         rows(&format!("{path}[]."), &field["items"], text);
     }

@@ -66,12 +66,12 @@ fn the_reference_of_metrics_lists_every_figure() {
     figures.sort();
     let mut body = String::from("| name | labels | says |\n| --- | --- | --- |\n");
     for figure in figures {
-        body += &format!(
+        body.extend([format!(
             "| `{}` | {} | {} |\n",
             figure.name,
             figure.labels.join(", "),
             figure.help
-        );
+        )]);
     }
     let about = "Served on `/metrics`, beside the standard `process_…` figures. Labels come from closed lists: no names of users, permits or pods.";
     assert_golden("docs/reference/metrics.md", &page("Metrics", about, &body));

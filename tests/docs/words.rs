@@ -10,10 +10,10 @@ use permit_operator::domain::lifecycle::{TRANSITIONS, mermaid};
 pub(crate) fn markdown() -> String {
     let mut text = String::new();
     list(&mut text, "Phases", Phase::ALL);
-    text += &format!("\n```mermaid\n{}```\n", mermaid());
+    text.extend([format!("\n```mermaid\n{}```\n", mermaid())]);
     text += "\n## Transitions\n\n| from | event | to |\n| --- | --- | --- |\n";
     for (from, event, to) in TRANSITIONS {
-        text += &format!("| `{from}` | `{event:?}` | `{to}` |\n");
+        text.extend([format!("| `{from}` | `{event:?}` | `{to}` |\n")]);
     }
     text.push('\n');
     list(&mut text, "Outcomes", Outcome::ALL);
@@ -27,15 +27,15 @@ pub(crate) fn markdown() -> String {
     list(&mut text, "Modes of a namespace", GateMode::ALL);
     text += "\n## Codes of the gate\n\nThe first word of a denial.\n\n";
     for code in Code::ALL {
-        text += &format!("- `{}`: {}\n", code.as_str(), code.meaning());
+        text.extend([format!("- `{}`: {}\n", code.as_str(), code.meaning())]);
     }
     text
 }
 
 fn list<W: Copy + std::fmt::Display + Described>(text: &mut String, title: &str, words: &[W]) {
-    *text += &format!("## {title}\n\n");
+    text.extend([format!("## {title}\n\n")]);
     for word in words {
-        *text += &format!("- `{word}`: {}\n", word.meaning());
+        text.extend([format!("- `{word}`: {}\n", word.meaning())]);
     }
 }
 

@@ -33,6 +33,10 @@ async fn ground(metrics: &Scripted) -> Result<(Ground, std::sync::Arc<Operator>)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn f36_a_locked_ledger_keeps_up_what_gives_power_and_nothing_else() -> Result<()> {
     let metrics = Scripted::start().await?;
     let (ground, operator) = ground(&metrics).await?;

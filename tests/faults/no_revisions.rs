@@ -12,6 +12,10 @@ use crate::scripted::Scripted;
 const PERMIT: &str = "checkout-1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn f32_a_workload_without_former_replica_sets_is_rolled_back_too() -> Result<()> {
     let ground = Ground::prepare().await?;
     let metrics = Scripted::start().await?;
