@@ -71,7 +71,7 @@ fn object_name(permit: &Permit, ballot: &Ballot, before: &Before<'_>) -> String 
         .and_then(|status| status.digest.as_deref())
         .unwrap_or_default();
     let answers = match ballot.decision {
-        Decision::Approve => count(before, Decision::Withdraw, digest).to_string(),
+        Decision::Approve => lapsed(before, digest).to_string(),
         Decision::Withdraw => count(before, Decision::Approve, digest).to_string(),
         // Each hold is ended by a decision of its own.
         Decision::Resume => held_since(permit).map_or_else(String::new, |since| since.to_string()),
@@ -92,6 +92,25 @@ fn object_name(permit: &Permit, ballot: &Ballot, before: &Before<'_>) -> String 
     let short: String = hash.chars().take(10).collect();
     let permit: String = permit.name_any().chars().take(242).collect();
     format!("{permit}.{short}")
+}
+
+/// How many of the person's approvals at this digest a withdrawal has taken back; one of the same second is among them.
+fn lapsed(before: &Before<'_>, digest: &str) -> usize {
+    let own = |decision: Decision| {
+        before.approvals.iter().filter(move |approval| {
+            let spec = &approval.spec;
+            spec.decision == decision
+                && spec.permit_ref.digest.as_deref().unwrap_or_default() == digest
+                && is_by(approval, before.username)
+        })
+    };
+    let cast = |approval: &Approval| approval.creation_timestamp().map(|time| time.0);
+    let Some(withdrawn) = own(Decision::Withdraw).map(cast).max() else {
+        return 0;
+    };
+    own(Decision::Approve)
+        .filter(|approval| cast(approval) <= withdrawn)
+        .count()
 }
 
 fn count(before: &Before<'_>, decision: Decision, digest: &str) -> usize {
