@@ -71,7 +71,9 @@ fn object_name(permit: &Permit, ballot: &Ballot, before: &Before<'_>) -> String 
         .and_then(|status| status.digest.as_deref())
         .unwrap_or_default();
     let answers = match ballot.decision {
-        Decision::Approve => lapsed(before, digest).to_string(),
+        Decision::Approve => {
+            (count(before, Decision::Withdraw, digest) + lapsed(before, digest)).to_string()
+        }
         Decision::Withdraw => count(before, Decision::Approve, digest).to_string(),
         // Each hold is ended by a decision of its own.
         Decision::Resume => held_since(permit).map_or_else(String::new, |since| since.to_string()),
