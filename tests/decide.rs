@@ -560,6 +560,9 @@ fn an_issuance_of_an_earlier_request_is_none() {
         .recorded(Phase::InReview);
     let decision = check(&scene, Phase::InReview, "AwaitingApproval");
     assert!(decision.transitions.is_empty());
+    let again = of(&scene.approved_by("bob"));
+    assert_eq!(again.transitions[0].event, Event::QuorumMet);
+    assert!(matches!(again.before[..], [Effect::Arm(_)]));
 }
 
 #[test]

@@ -97,7 +97,8 @@ pub struct AppliesTo {
     #[schemars(length(max = 16), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub environments: Vec<String>,
-    /// Operations; a change with any other operation is not governed by this template. Default: all.
+    /// Operations. Each one of a change is governed by itself, and no other can be made under this template.
+    /// Default: all.
     /// Example: `[Deploy]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 9))]

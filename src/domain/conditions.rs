@@ -4,7 +4,8 @@
 
 use super::aftermath::Aftermath;
 use super::decide::Walk;
-use super::report::{held, message};
+use super::hold::held;
+use super::report::message;
 use crate::api::condition::{ConditionType as Type, ConditionValue};
 use crate::api::vocabulary::{Outcome, Phase};
 

@@ -15,7 +15,7 @@ use super::standing::{Case, ended};
 use super::template::Template;
 use super::trace::{Rule, Trace, Verdict};
 use super::world::World;
-use super::{aftermath, announce, report};
+use super::{aftermath, announce, hold, report, revisit};
 use crate::api::facts::Armed;
 use crate::api::permit::PermitStatus;
 use crate::api::vocabulary::{Decision as Said, Phase, RevocationReason};
@@ -120,7 +120,7 @@ pub fn decide(world: &World) -> Decision {
     walk.before.append(&mut rest.before);
     let status = report::status(&walk, &rest);
     let announcements = announce::announcements(&walk, &rest);
-    let revisit = report::revisit(&walk, &rest);
+    let revisit = revisit::revisit(&walk, &rest);
     Decision {
         phase: walk.phase,
         announcements,
@@ -222,7 +222,7 @@ impl<'a> Walk<'a> {
 
     /// A hold that a person has ended: what the checks saw is forgotten, or they would ask for it again.
     fn forgive(&mut self) {
-        if report::hold(self).is_some_and(|hold| hold.is_ended) {
+        if hold::hold(self).is_some_and(|hold| hold.is_ended) {
             self.before.push(Effect::Forgive);
         }
     }

@@ -2,8 +2,6 @@
 //!
 //! For people and programs that wait; nothing ever takes an allow from it.
 
-use std::time::Duration;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
@@ -12,51 +10,9 @@ use super::conditions::conditions;
 use super::decide::Walk;
 use super::quorum::Ballot;
 use super::standing::{Window, stamp, told_revocation};
-use super::world::Due;
 use crate::api::condition::merge;
 use crate::api::permit::{CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target};
 use crate::api::vocabulary::{Decision, Phase, RevocationReason};
-
-/// How often a live change is looked at while its checks are asked.
-const LIVE_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the approvals of an issued permit are asked again: a right that is taken away makes no event.
-const RIGHTS_INTERVAL: Duration = Duration::from_secs(30);
-/// How soon something that could not be asked is asked again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-
-/// A hold that the guard asks for.
-pub(super) struct Hold {
-    why: String,
-    /// A person has ended it.
-    pub(super) is_ended: bool,
-}
-
-/// The hold that the guard asks for while a change is live.
-pub(super) fn hold(walk: &Walk<'_>) -> Option<Hold> {
-    let checks = walk.world.checks.iter().filter(|_| walk.phase.is_running());
-    let check = checks.into_iter().find(|c| c.due == Due::Hold)?;
-    let recorded = &walk.world.recorded.conditions;
-    let since = recorded
-        .iter()
-        .find(|c| c.type_ == "Held" && c.status == "True")
-        .map(|c| c.last_transition_time.0);
-    let ends = |b: &Ballot| {
-        b.decision == Decision::Resume
-            && b.rights.role == Some(true)
-            && since.is_some_and(|since| b.cast >= since)
-    };
-    Some(Hold {
-        why: format!("{}: {}", check.name, check.because),
-        is_ended: walk.world.ballots.iter().any(ends),
-    })
-}
-
-/// Why the guard holds the change, if no person has ended that.
-pub(super) fn held(walk: &Walk<'_>) -> Option<String> {
-    hold(walk)
-        .filter(|hold| !hold.is_ended)
-        .map(|hold| hold.why)
-}
 
 /// The status to write.
 pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
@@ -117,7 +73,7 @@ fn whole(time: &Time) -> Time {
     Time(Timestamp::from_second(time.0.as_second()).unwrap_or(time.0))
 }
 
-fn window(walk: &Walk<'_>) -> Option<Window> {
+pub(super) fn window(walk: &Walk<'_>) -> Option<Window> {
     let issued = walk.armed.as_ref()?.issued_time.as_ref()?.0;
     Some(Window::of(&walk.world.request, walk.template?, issued))
 }
@@ -254,7 +210,6 @@ pub fn revocation_name(permit: &str) -> String {
     format!("{stem}.operator-revoke")
 }
 
-/// The last decision, rule by rule; at rest nothing is decided any more, and the one that led there stays.
 fn summary(walk: &Walk<'_>, rest: &Aftermath, window: Option<Window>) -> Summary {
     let spec = &walk.world.request.spec;
     let approvals = match walk.template {
@@ -342,48 +297,5 @@ pub(super) fn message(walk: &Walk<'_>, rest: &Aftermath) -> String {
             walk.world.recorded.summary.message.clone()
         }
         (None, None) => format!("it is {}", walk.phase),
-    }
-}
-
-/// When to look again though nothing changes.
-pub(super) fn revisit(walk: &Walk<'_>, rest: &Aftermath) -> Option<Duration> {
-    let until = |at: Timestamp| {
-        let left = Duration::try_from(at.duration_since(walk.world.now)).unwrap_or_default();
-        // A timer that fires early would find nothing due.
-        left + Duration::from_millis(50)
-    };
-    if matches!(rest.undoing, Some(Undoing::Pending | Undoing::Accepted)) && rest.outcome.is_none()
-    {
-        return Some(LIVE_INTERVAL);
-    }
-    let waits_for_machine = matches!(
-        walk.waiting,
-        Some(("LedgerNotWritable" | "AccessUnknown", _))
-    );
-    match walk.phase {
-        _ if walk.phase.is_terminal() => None,
-        _ if waits_for_machine => Some(RETRY_INTERVAL),
-        Phase::Executing | Phase::Validating => Some(LIVE_INTERVAL),
-        Phase::Issued => {
-            let window = window(walk)?;
-            let next = [window.opens, window.closes, window.settled()];
-            let next = next.into_iter().find(|at| walk.world.now < *at).map(until);
-            next.map(|turn| turn.min(RIGHTS_INTERVAL))
-        }
-        _ => {
-            let template = walk.template?;
-            let closes = walk
-                .world
-                .request
-                .created
-                .checked_add(template.approval_window)
-                .unwrap_or(Timestamp::MAX);
-            Some(until(
-                walk.world
-                    .request
-                    .latest_start
-                    .map_or(closes, |l| l.min(closes)),
-            ))
-        }
     }
 }

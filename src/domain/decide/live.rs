@@ -10,9 +10,9 @@ use super::{Happening, Walk, happening};
 use crate::api::vocabulary::RevocationReason;
 use crate::domain::applied::{Applied, applied};
 use crate::domain::effect::Effect;
+use crate::domain::hold::held;
 use crate::domain::lifecycle::Event;
 use crate::domain::quorum::is_in_doubt;
-use crate::domain::report;
 use crate::domain::rollout::Rollout;
 use crate::domain::standing::{Window, stamp, told};
 use crate::domain::template::Template;
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         if let Some(progress) = self.unfinished() {
             return self.wait(Rule::Rollout, "RollingOut", progress);
         }
-        if let Some(why) = report::held(self) {
+        if let Some(why) = held(self) {
             return self.wait(Rule::Guard, "Held", why);
         }
         let soaked = if template.checks.is_empty() {
