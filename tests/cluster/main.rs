@@ -5,9 +5,12 @@
 #![cfg(test)]
 
 mod bad_input;
+mod direct;
 mod forgery;
+mod gated;
 mod health;
 mod lifecycle;
 mod owners;
 mod plugin;
 mod site;
+mod ways;

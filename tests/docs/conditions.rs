@@ -17,7 +17,8 @@ const SPEAKERS: [&str; 4] = ["own.rs", "own/permit.rs", "own/approval.rs", "stam
 /// A section a list.
 pub(crate) fn markdown() -> String {
     let mut text = String::from(
-        "## Condition types\n\nWhat True says; every permit has all of them from its first look on.\n\n",
+        "## Condition types\n\nWhat True says; every permit has all of them from its first look on. \
+        Their reasons are in [the lists of words](words.md).\n\n",
     );
     for type_ in ConditionType::ALL {
         text += &format!("- `{}`: {}\n", type_.as_str(), type_.meaning());
