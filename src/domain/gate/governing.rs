@@ -46,10 +46,14 @@ fn governing(world: &GateWorld, operation: Operation) -> Option<&Template> {
             && governs_place(&t.applies_to, &world.namespace, &world.environment)
             && governs_operations(&t.applies_to, [&operation])
     };
-    world.templates.iter().filter(applies).max_by(order)
+    world
+        .templates
+        .iter()
+        .filter(applies)
+        .max_by(|a, b| order(a, b))
 }
 
-fn order(a: &&Template, b: &&Template) -> Ordering {
+fn order(a: &Template, b: &Template) -> Ordering {
     a.level.cmp(&b.level).then(b.name.cmp(&a.name))
 }
 
@@ -57,7 +61,9 @@ fn order(a: &&Template, b: &&Template) -> Ordering {
 pub(super) fn demanded<'a>(world: &'a GateWorld, change: &Change) -> Option<&'a Template> {
     let asked = asked(world, change);
     let by_hand = asked.iter().filter(|o| granting(world, **o).is_none());
-    by_hand.filter_map(|o| governing(world, *o)).max_by(order)
+    by_hand
+        .filter_map(|o| governing(world, *o))
+        .max_by(|a, b| order(a, b))
 }
 
 /// Whether a permit under `own` may make the change. Says which template governs, where it may not.
