@@ -186,6 +186,15 @@ const PLURALS: &[&str] = &[
     "configmaps",
     "secrets",
     "deployments",
+    "statefulsets",
+    "daemonsets",
+    "replicasets",
+    "controllerrevisions",
+    "replicationcontrollers",
+    "jobs",
+    "cronjobs",
+    "pods",
+    "horizontalpodautoscalers",
 ];
 
 /// The one field selector that is used.

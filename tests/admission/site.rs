@@ -333,6 +333,8 @@ async fn watch(api: &Api) -> (Arc<Caches>, JoinSet<()>) {
     for watch in feed.watches {
         watches.spawn(watch.run);
     }
-    feed.caches.filled().await;
+    let filled = feed.caches.filled();
+    let in_time = tokio::time::timeout(Duration::from_secs(60), filled).await;
+    in_time.expect("every list is answered");
     (feed.caches, watches)
 }

@@ -7,6 +7,7 @@
 mod bad_input;
 mod forgery;
 mod health;
+mod kinds;
 mod lifecycle;
 mod owners;
 mod plugin;

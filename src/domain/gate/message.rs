@@ -4,6 +4,7 @@
 
 use super::{Code, GateDecision, GateWorld, Judged};
 use crate::domain::change::Change;
+use crate::domain::kind::short;
 use crate::domain::trace::Trace;
 
 /// How a dry run's warning begins when the change would be admitted.
@@ -50,7 +51,7 @@ pub(super) fn decision(world: &GateWorld, judged: Judged, trace: Trace) -> GateD
 }
 
 fn denial(world: &GateWorld, judged: &Judged) -> String {
-    let workload = format!("Deployment {}/{}", world.namespace, world.name);
+    let workload = format!("{} {}/{}", world.kind, world.namespace, world.name);
     let known = judged.permit.as_deref().filter(|name| !name.is_empty());
     // Of a permit that the user may not know, not even its state is told.
     let is_hidden = judged.permit.is_some() && known.is_none();
@@ -115,7 +116,12 @@ fn next(world: &GateWorld, code: Code, known: Option<&str>, change: &Change) -> 
             let how = if images.is_empty() {
                 " -f FILE".to_owned()
             } else {
-                format!(" deploy/{}{}", world.name, images.concat())
+                format!(
+                    " {}/{}{}",
+                    short(world.kind.as_str()),
+                    world.name,
+                    images.concat()
+                )
             };
             format!(
                 "kubectl permit request{how} -n {} --template TEMPLATE --purpose TEXT",
