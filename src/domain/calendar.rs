@@ -155,7 +155,10 @@ mod tests {
         ] {
             assert_eq!(night.ends(at(now)), ends.map(at), "{now}");
         }
-        assert_eq!(night.next(at("2026-11-26T02:00:00Z")), Some(at("2026-11-26T22:00:00Z")));
+        assert_eq!(
+            night.next(at("2026-11-26T02:00:00Z")),
+            Some(at("2026-11-26T22:00:00Z"))
+        );
     }
 
     #[test]
@@ -169,7 +172,10 @@ mod tests {
         let ends = night.ends(at("2026-10-25T00:45:00Z"));
         assert_eq!(ends, Some(at("2026-10-25T01:30:00Z")));
         let skipped = night.next(at("2026-03-28T12:00:00Z")).unwrap();
-        assert!(skipped > at("2026-03-29T00:00:00Z") && skipped < at("2026-03-30T02:00:00Z"), "{skipped}");
+        assert!(
+            skipped > at("2026-03-29T00:00:00Z") && skipped < at("2026-03-30T02:00:00Z"),
+            "{skipped}"
+        );
     }
 
     #[test]
@@ -186,7 +192,12 @@ mod tests {
             ("0 1 * * *", "soon", "UTC", "duration `soon`"),
             ("0 1 * * *", "0s", "UTC", "must be more than nothing"),
             ("0 1 * * *", "1000h", "UTC", "at most"),
-            ("0 1 * * *", "1h", "Middle/Earth", "`Middle/Earth` is no IANA"),
+            (
+                "0 1 * * *",
+                "1h",
+                "Middle/Earth",
+                "`Middle/Earth` is no IANA",
+            ),
             ("0 0 31 2 *", "1h", "UTC", "never comes"),
         ] {
             let why = recurring(cron, duration, zone).unwrap_err();

@@ -86,7 +86,8 @@ impl Config {
     /// The freezes that are in force for a place; of several the one that lasts longest comes first.
     pub fn frozen(&self, now: Timestamp, (namespace, environment): (&str, &str)) -> Vec<Frozen> {
         let is_for = |freeze: &&Freeze| {
-            let names = |list: &[String], one: &str| list.is_empty() || list.iter().any(|n| n == one);
+            let names =
+                |list: &[String], one: &str| list.is_empty() || list.iter().any(|n| n == one);
             names(&freeze.namespaces, namespace) && names(&freeze.environments, environment)
         };
         let in_force = |freeze: &Freeze| {
@@ -97,7 +98,12 @@ impl Config {
                 lets: freeze.lets.clone(),
             })
         };
-        let mut frozen: Vec<_> = self.freezes.iter().filter(is_for).filter_map(in_force).collect();
+        let mut frozen: Vec<_> = self
+            .freezes
+            .iter()
+            .filter(is_for)
+            .filter_map(in_force)
+            .collect();
         frozen.sort_by_key(|frozen| std::cmp::Reverse(frozen.until));
         frozen
     }
@@ -117,7 +123,9 @@ fn stretch_of(freeze: &wire::Freeze) -> Result<Stretch, String> {
             Recurring::parse(recurring).map(|r| Stretch::Recurring(Box::new(r)))
         }
         (Some(from), Some(until), None) if from < until => Ok(Stretch::Once { from, until }),
-        (Some(_), Some(_), None) => Err("it ends before it begins: until must be after from".into()),
+        (Some(_), Some(_), None) => {
+            Err("it ends before it begins: until must be after from".into())
+        }
         _ => Err("write either from and until, or recurring".into()),
     }
 }
@@ -157,13 +165,20 @@ mod tests {
         let config = check(json!({"freezes": [{"name": "year-end", "reason": "holidays", "environments": ["production"],
             "from": "2026-12-20T00:00:00Z", "until": "2027-01-04T06:00:00Z"}]}))
         .unwrap();
-        let frozen = |now: &str, environment: &str| config.frozen(at(now), ("shop", environment)).len();
+        let frozen =
+            |now: &str, environment: &str| config.frozen(at(now), ("shop", environment)).len();
         assert_eq!(frozen("2026-12-24T12:00:00Z", "production"), 1);
         assert_eq!(frozen("2026-12-24T12:00:00Z", "staging"), 0);
         assert_eq!(frozen("2027-01-04T06:00:00Z", "production"), 0);
         assert_eq!(frozen("2026-12-19T23:59:59Z", "production"), 0);
-        let told = config.frozen(at("2026-12-24T12:00:00Z"), ("shop", "production")).remove(0);
-        assert_eq!(told.lets, [TemplateClass::Emergency], "the way for emergencies is open unless it is shut");
+        let told = config
+            .frozen(at("2026-12-24T12:00:00Z"), ("shop", "production"))
+            .remove(0);
+        assert_eq!(
+            told.lets,
+            [TemplateClass::Emergency],
+            "the way for emergencies is open unless it is shut"
+        );
     }
 
     #[test]
@@ -176,7 +191,18 @@ mod tests {
                 {"name": "d", "reason": "r", "from": "tomorrow", "until": "2026-12-19T00:00:00Z"}],
             "exemptions": [{"username": "system:serviceaccount:*", "kind": "Pod", "operations": ["Create"], "reason": "r"}]}))
         .unwrap_err();
-        for part in ["freezes[0]", "ends before it begins", "freezes[1]", "cron `never`", "freezes[2]", "either", "freezes[3]", "`tomorrow`", "exemptions[0]", "exact"] {
+        for part in [
+            "freezes[0]",
+            "ends before it begins",
+            "freezes[1]",
+            "cron `never`",
+            "freezes[2]",
+            "either",
+            "freezes[3]",
+            "`tomorrow`",
+            "exemptions[0]",
+            "exact",
+        ] {
             assert!(told.contains(part), "`{part}` is not in {told}");
         }
     }
@@ -196,7 +222,9 @@ mod tests {
     #[test]
     fn t27_an_exemption_of_everything_is_refused() {
         let all: Vec<_> = Operation::ALL.iter().map(|o| o.as_str()).collect();
-        let told = check(json!({"exemptions": [{"username": "a", "kind": "Pod", "operations": all, "reason": "r"}]}));
+        let told = check(
+            json!({"exemptions": [{"username": "a", "kind": "Pod", "operations": all, "reason": "r"}]}),
+        );
         assert!(told.unwrap_err().contains("every operation"));
     }
 }

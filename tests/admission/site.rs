@@ -3,6 +3,7 @@
 //! Decides what stands there before a test changes it. Does not know what is judged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
