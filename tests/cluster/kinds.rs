@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use permit_harness::{Stage, User};
 
-use crate::site::{enrolled, told};
+use crate::site::{enrolled, site, told};
 
 /// A template for every kind that is not measured.
 pub(crate) const PLAIN_TEMPLATE: &str = "apiVersion: permits.dev/v1alpha1
@@ -68,6 +68,21 @@ pub(crate) fn manifest((kind, version): (&str, &str), image: &str) -> String {
     format!(
         "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}, {labels}}}\nspec: {spec}\n"
     )
+}
+
+/// A stage on which the administrator made a workload of the kind before it was enrolled.
+pub(crate) async fn with(namespace: &str, objects: &[String]) -> Result<Stage<'static>> {
+    let stage = Stage::set(site().await?.plane, namespace).await?;
+    for object in objects {
+        let apply = ["apply", "-f", "-"];
+        stage
+            .kubectl(&User::admin(), &apply, Some(object))
+            .await?
+            .ok()?;
+    }
+    stage.enrol().await?;
+    stage.apply(PLAIN_TEMPLATE).await?;
+    Ok(stage)
 }
 
 /// alice asks for `outcome` of one object, bob approves; returns when it is issued.

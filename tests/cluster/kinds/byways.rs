@@ -6,25 +6,10 @@ use anyhow::{Context, Result, ensure};
 use permit_harness::{Stage, User};
 use serde_json::{Value, json};
 
-use super::{APPLY, PLAIN_TEMPLATE, admitted, issue, manifest, refused};
-use crate::site::{enrolled, site, told};
+use super::{APPLY, admitted, issue, manifest, refused, with};
+use crate::site::{enrolled, told};
 
 const STATEFUL_SET: (&str, &str) = ("StatefulSet", "apps/v1");
-
-/// A stage on which the administrator made a workload of the kind before it was enrolled.
-async fn with(namespace: &str, objects: &[String]) -> Result<Stage<'static>> {
-    let stage = Stage::set(site().await?.plane, namespace).await?;
-    for object in objects {
-        let apply = ["apply", "-f", "-"];
-        stage
-            .kubectl(&User::admin(), &apply, Some(object))
-            .await?
-            .ok()?;
-    }
-    stage.enrol().await?;
-    stage.apply(PLAIN_TEMPLATE).await?;
-    Ok(stage)
-}
 
 async fn first(stage: &Stage<'_>, what: &str) -> Result<Value> {
     let list = stage.get(what).await?;

@@ -3,10 +3,10 @@
 //! Each by the number of its row in the list of threats. Does not know how a pod came to run.
 
 use anyhow::{Context, Result, ensure};
-use permit_harness::Stage;
+use permit_harness::{Stage, User};
 use serde_json::{Value, json};
 
-use super::{PLAIN_TEMPLATE, admitted, issue, refused};
+use super::{PLAIN_TEMPLATE, admitted, issue, manifest, refused, with};
 use crate::site::{enrolled, told};
 
 /// The name of a pod of the workload.
@@ -62,11 +62,24 @@ async fn t13_a_debugger_needs_a_permit_to_diagnose() -> Result<()> {
 #[tokio::test]
 async fn t13_a_running_pod_is_not_resized() -> Result<()> {
     told(async {
-        let stage = enrolled("resized").await?;
-        let name = pod(&stage).await?;
-        let more = json!({"spec": {"containers": [{"name": "checkout", "resources": {"requests": {"cpu": "2"}}}]}}).to_string();
-        let resize = ["patch", "pod", &name, "--subresource=resize", "-p", &more];
-        refused(&stage, &resize, None).await.map(drop)
+        let sized = manifest(("Pod", "v1"), "shop/app:1").replace(
+            "name: app, image",
+            "name: app, resources: {requests: {cpu: 1, memory: 1Gi}}, image",
+        );
+        let stage = with("resized", &[sized]).await?;
+        let ready = ["wait", "pod/pod", "--for=condition=Ready", "--timeout=170s"];
+        stage.kubectl(&User::admin(), &ready, None).await?.ok()?;
+        // What a kubelet that can resize tells of its containers.
+        let mut live = stage.get("pod/pod").await?;
+        live["status"]["containerStatuses"][0]["resources"] = live["spec"]["containers"][0]["resources"].clone();
+        let tell = ["replace", "--subresource=status", "-f", "-"];
+        stage.kubectl(&User::admin(), &tell, Some(&live.to_string())).await?.ok()?;
+        let more = json!({"spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": "2"}}}]}}).to_string();
+        let resize = ["patch", "pod", "pod", "--subresource=resize", "-p", &more];
+        let said = refused(&stage, &resize, None).await?;
+        ensure!(said.contains("PermitRequired"), "{said}");
+        issue(&stage, ("grows", "Pod", "pod"), "operations: [Configure]").await?;
+        admitted(&stage, &resize, None).await.map(drop)
     })
     .await
 }
