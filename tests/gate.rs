@@ -1164,12 +1164,13 @@ fn a_permit_that_waits_for_people_tells_the_whole_command_that_approves_it() {
     advises(
         &permit()
             .needs(&["security-lead", "sre"], 1)
+            .approved_by("bob")
             .armed()
             .recorded(Phase::Issued)
             .gate(),
         &[
             "  change    image app 1 -> 2",
-            "  template  standard (level 2: 1 of security-lead or sre, never the requester)",
+            "  template  standard (level 2: 1 of tech-lead; and 1 of security-lead or sre, never the requester)",
             "  next      kubectl permit approve checkout-1 -n shop --role security-lead --reason TEXT",
             "  status    kubectl permit get checkout-1 -n shop",
         ],

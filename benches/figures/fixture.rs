@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use permit_operator::api::facts::{Armed, Facts, Prior};
+use permit_operator::api::kind::WorkloadKind;
 use permit_operator::api::vocabulary::{Decision, GateMode, Phase};
 use permit_operator::api::{Permit, PermitTemplate};
 use permit_operator::domain::canonical::{digest_of, spec_digest, template_digest};
@@ -114,6 +115,7 @@ pub(crate) fn covered(permit: &Permit) -> Result<GateWorld> {
         has_credential: true,
         operator: "system:serviceaccount:permit-system:permit-operator".to_owned(),
         namespace: NAMESPACE.to_owned(),
+        kind: WorkloadKind::default(),
         name: WORKLOAD.to_owned(),
         is_scale: false,
         old: Some(old),

@@ -8,9 +8,12 @@
 )]
 
 pub mod approval;
+pub mod calendar;
 pub mod check;
 pub mod condition;
+pub mod config;
 pub mod facts;
+pub mod kind;
 pub mod permit;
 mod schema;
 mod status;

@@ -9,7 +9,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::vocabulary::{Operation, WorkloadKind};
+use super::kind::WorkloadKind;
+use super::vocabulary::Operation;
 
 pub use super::status::{
     CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, TraceLine,
@@ -136,10 +137,12 @@ pub struct PermitSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.images) || has(self.podTemplateDigest) || (has(self.operations) && size(self.operations) > 0)").message("a target names an outcome: give images, podTemplateDigest or operations"))]
 #[x_kube(validation = Rule::new("!has(self.operations) || self.operations.all(o, !(o in ['Deploy', 'Create', 'Rollback']))").message("Deploy, Create and Rollback need a named outcome: give images or podTemplateDigest instead").field_path(".operations"))]
+#[x_kube(validation = Rule::new(KNOWN_KIND).message("kind is one of Kubernetes' own that are gated, such as Deployment, StatefulSet, DaemonSet, CronJob, Job or Pod, or written as Kind.group").field_path(".kind"))]
 #[x_kube(validation = Rule::new("!(has(self.images) && has(self.podTemplateDigest))").message("images and podTemplateDigest exclude each other: the digest already names every image"))]
 pub struct Target {
-    /// Kind of the workload. Default: `Deployment`.
-    #[serde(default = "deployment")]
+    /// Kind of the workload; of a group that is not Kubernetes' own as `Kind.group`. Default: `Deployment`.
+    /// Example: `Rollout.argoproj.io`.
+    #[serde(default)]
     pub kind: WorkloadKind,
     /// Name of the workload. Example: `checkout`.
     #[schemars(
@@ -161,17 +164,17 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71), regex(pattern = "^sha256:[0-9a-f]{64}$"))]
     pub pod_template_digest: Option<String>,
-    /// Operations that are permitted besides: `Scale`, `Restart`, `Pause`, `Resume`, `Configure`, `Delete`.
+    /// Operations that are permitted besides: `Scale`, `Restart`, `Pause`, `Resume`, `Configure`, `Delete`, `Diagnose`;
+    /// of a Job that is a migration `DatabaseMigration`.
     /// An image change always needs `images` or `podTemplateDigest`. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 9))]
+    #[schemars(length(max = 11))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub operations: Vec<Operation>,
 }
 
-const fn deployment() -> WorkloadKind {
-    WorkloadKind::Deployment
-}
+/// Kept equal to `WorkloadKind::OWN` by a test.
+const KNOWN_KIND: &str = "!has(self.kind) || self.kind.contains('.') || self.kind in ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job', 'CronJob', 'Pod', 'HorizontalPodAutoscaler', 'ConfigMap', 'Secret', 'Service', 'Ingress']";
 
 /// The schema of `images`: bounded, so that the cost of a rule over it is too.
 fn images_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

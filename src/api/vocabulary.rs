@@ -209,14 +209,10 @@ vocabulary! {
         Create,
         /// The workload goes, or is handed to the garbage collector.
         Delete,
-    }
-}
-
-vocabulary! {
-    /// The kinds of workload that are gated.
-    WorkloadKind {
-        /// `apps/v1` Deployment.
-        Deployment,
+        /// A Job that the permit names as a migration is created.
+        DatabaseMigration,
+        /// A container is put into a running pod to look at it; `exec` and the like where they are gated.
+        Diagnose,
     }
 }
 

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::api::kind::WorkloadKind;
 use crate::api::permit::Target;
-use crate::api::vocabulary::{Operation, WorkloadKind};
+use crate::api::vocabulary::Operation;
 use crate::domain::canonical::template_digest;
 use crate::domain::change::{Change, FieldChange};
 use crate::domain::scope::{OutOfScope, covers};
@@ -82,7 +83,7 @@ pub(super) fn of_operations(name: &str, operations: &[Operation]) -> Target {
 
 fn bare(name: &str) -> Target {
     Target {
-        kind: WorkloadKind::Deployment,
+        kind: WorkloadKind::default(),
         name: name.to_owned(),
         namespace: None,
         images: BTreeMap::new(),

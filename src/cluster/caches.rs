@@ -21,8 +21,10 @@ pub use due::Due;
 pub use feed::{Feed, Watching};
 
 use crate::api::facts::{Facts, facts_name};
+use crate::api::kind::WorkloadKind;
 use crate::api::vocabulary::Phase;
 use crate::api::{Approval, GATE_LABEL, Permit};
+use crate::domain::kind::GATED;
 use crate::domain::template::{Revision, Template};
 use read::{Current, Place, Versioned};
 use shelf::Shelf;
@@ -43,7 +45,8 @@ pub struct Caches {
     namespaces: Arc<Shelf<Arc<Place>>>,
     revisions: Arc<Shelf<Arc<Revision>>>,
     facts: Arc<Shelf<Arc<Versioned>>>,
-    deployments: Arc<Shelf<Arc<Value>>>,
+    /// Of each gated kind, what no controller of another kind answers for.
+    workloads: BTreeMap<&'static str, Arc<Shelf<Arc<Value>>>>,
     written: Arc<Written>,
 }
 
@@ -58,13 +61,17 @@ impl Caches {
             namespaces: Arc::default(),
             revisions: Arc::default(),
             facts: Arc::default(),
-            deployments: Arc::default(),
+            workloads: GATED
+                .iter()
+                .map(|form| (form.word, Arc::default()))
+                .collect(),
             written: Arc::default(),
         }
     }
 
     /// Resolves when every cache has been filled once.
     pub async fn filled(&self) {
+        let workloads = self.workloads.values().map(|shelf| shelf.filled());
         let all = [
             self.by_workload.filled(),
             self.approvals.filled(),
@@ -72,9 +79,8 @@ impl Caches {
             self.namespaces.filled(),
             self.revisions.filled(),
             self.facts.filled(),
-            self.deployments.filled(),
         ];
-        for mut one in all {
+        for mut one in all.into_iter().chain(workloads) {
             // Ours to write: the sender lives as long as we do.
             let _ = one.wait_for(|is_filled| *is_filled).await;
         }
@@ -147,15 +153,23 @@ impl Caches {
         all.into_iter().filter_map(gated).collect()
     }
 
-    /// A Deployment as a plain value, kind included.
-    pub fn deployment(&self, namespace: &str, name: &str) -> Option<Arc<Value>> {
-        self.deployments.get(namespace, name)
+    /// A workload as a plain value, kind included, unless it is derived from another one.
+    pub fn workload(
+        &self,
+        kind: &WorkloadKind,
+        (namespace, name): (&str, &str),
+    ) -> Option<Arc<Value>> {
+        self.workloads.get(kind.as_str())?.get(namespace, name)
     }
 
-    /// Every Deployment of a namespace.
-    pub fn deployments_in(&self, namespace: &str) -> Vec<Arc<Value>> {
-        let all = self.deployments.all_in(namespace);
-        all.into_iter().map(|(_, value)| value).collect()
+    /// Every workload of a namespace that is not derived from another one, by its key.
+    pub fn workloads_in(&self, namespace: &str) -> Vec<(String, Arc<Value>)> {
+        let of_kind = |(kind, shelf): (&&str, &Arc<Shelf<Arc<Value>>>)| {
+            let all = shelf.all_in(namespace).into_iter();
+            let keyed = all.map(|(name, value)| (format!("{kind}/{name}"), value));
+            keyed.collect::<Vec<_>>()
+        };
+        self.workloads.iter().flat_map(of_kind).collect()
     }
 
     /// Every template with its digest and its content as JSON.

@@ -11,6 +11,7 @@ pub mod client;
 pub mod drift;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod kinds;
 pub mod leadership;
 pub mod lease;
 pub mod match_conditions;

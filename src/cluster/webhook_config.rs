@@ -5,6 +5,7 @@
 
 use crate::cluster::match_conditions::{for_own_kinds, for_workloads};
 use crate::cluster::webhook_settings::Settings;
+use crate::domain::kind::{Form, GATED};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
     ValidatingWebhookConfiguration,
@@ -107,15 +108,25 @@ fn entry() -> ValidatingWebhook {
     }
 }
 
+/// The rules of every gated kind: its writes, and those of its subresources that change what runs.
 fn workload_rules() -> Vec<RuleWithOperations> {
-    vec![
-        rule("apps", &["deployments"], &["CREATE", "UPDATE", "DELETE"]),
-        rule(
-            "apps",
-            &["deployments/scale", "deployments/status"],
-            &["UPDATE"],
-        ),
-    ]
+    let one = |form: &Form| {
+        let operations: &[&str] = if form.judges_delete {
+            &["CREATE", "UPDATE", "DELETE"]
+        } else {
+            &["CREATE", "UPDATE"]
+        };
+        let sub: Vec<_> = form
+            .subresources
+            .iter()
+            .map(|sub| format!("{}/{sub}", form.resource))
+            .collect();
+        let sub: Vec<_> = sub.iter().map(String::as_str).collect();
+        let below = rule(form.group, &sub, &["UPDATE"]);
+        let own = rule(form.group, &[form.resource], operations);
+        [Some(own), (!sub.is_empty()).then_some(below)]
+    };
+    GATED.iter().flat_map(one).flatten().collect()
 }
 
 fn rule(group: &str, resources: &[&str], operations: &[&str]) -> RuleWithOperations {

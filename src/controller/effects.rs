@@ -104,10 +104,10 @@ fn is_there_already(error: &CallError) -> bool {
 async fn pause(ctx: &Context, world: &World, target: &str) -> Result<(), Error> {
     let name = target.split_once('/').map_or(target, |(_, name)| name);
     let fact = world.targets.iter().find(|t| t.key() == target);
-    let Some(live) = fact.and_then(|f| f.live.as_ref()) else {
+    let api = fact.and_then(|f| rollback::api(ctx, &world.request.namespace, &f.target));
+    let (Some(live), Some(api)) = (fact.and_then(|f| f.live.as_ref()), api) else {
         return Ok(());
     };
-    let api = rollback::deployments(ctx, &world.request.namespace);
     // On exactly the object and version that were looked at: a late pause must not stop a newer rollout.
     let patch = Patch::Merge(json!({
         "metadata": {"uid": live.uid, "resourceVersion": live.object.pointer("/metadata/resourceVersion")},

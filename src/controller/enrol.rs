@@ -6,9 +6,9 @@ use tracing::{info, warn};
 
 use super::permit::chain;
 use super::{Context, Error, facts};
-use crate::api::facts::{Baseline, Facts};
+use crate::api::facts::Facts;
 use crate::api::vocabulary::GateMode;
-use crate::domain::canonical::{spec_digest, template_digest};
+use crate::domain::applied::baseline;
 
 /// Takes the baselines of every namespace that is gated and has none yet.
 pub(super) async fn enrol(ctx: &Context) {
@@ -29,19 +29,8 @@ pub(super) async fn enrol(ctx: &Context) {
 }
 
 async fn one(ctx: &Context, namespace: &str) -> Result<usize, Error> {
-    let baselines = ctx
-        .caches
-        .deployments_in(namespace)
-        .into_iter()
-        .filter_map(|object| {
-            let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
-            let baseline = Baseline {
-                spec_digest: spec_digest(&object)?.to_string(),
-                template_digest: template_digest(&object)?.to_string(),
-                permit_uid: String::new(),
-            };
-            Some((format!("Deployment/{name}"), baseline))
-        });
+    let found = ctx.caches.workloads_in(namespace).into_iter();
+    let baselines = found.filter_map(|(key, object)| Some((key, baseline(&object, "")?)));
     let found = Facts {
         baselines: baselines.collect(),
         ..Facts::default()

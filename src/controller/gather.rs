@@ -7,13 +7,18 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use kube::ResourceExt as _;
+use kube::api::{Api, DynamicObject};
+use serde_json::Value;
 
 use super::Context;
 use crate::api::facts::Facts;
 use crate::api::permit::{Identity, Permit, Target};
 use crate::api::vocabulary::{Decision, GateMode, Phase};
 use crate::api::{ENVIRONMENT_LABEL, GATE_LABEL};
+use crate::cluster::client::deadline;
+use crate::cluster::kinds;
 use crate::domain::ballot;
+use crate::domain::kind;
 use crate::domain::parse;
 use crate::domain::quorum::{Ballot, Rights};
 use crate::domain::request::{Request, target_key};
@@ -31,9 +36,11 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
     let recorded = permit.status.clone().unwrap_or_default();
     let at_rest = facts.spent.contains_key(&request.uid);
     let template = revision.as_ref().and_then(|r| r.template.as_ref().ok());
-    let (ballots, may_use) = futures::join!(
+    let targets = request.spec.targets.iter();
+    let (ballots, may_use, targets) = futures::join!(
         ballots(ctx, &request, template, at_rest),
-        may_use(ctx, &request, at_rest)
+        may_use(ctx, &request, at_rest),
+        join_all(targets.map(|t| target_fact(ctx, &request, &facts, t)))
     );
     let labels = ctx
         .caches
@@ -48,12 +55,7 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         environment: environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned(),
         armed: facts.armed.get(&request.uid).cloned(),
         spent: facts.spent.get(&request.uid).cloned(),
-        targets: request
-            .spec
-            .targets
-            .iter()
-            .map(|t| target_fact(ctx, &request, &facts, t))
-            .collect(),
+        targets,
         checks: ctx.guard.facts(&request.uid),
         healthy_for: ctx.guard.healthy_for(&request.uid),
         admitted: ctx.admitted.of(&request.uid),
@@ -129,19 +131,22 @@ async fn rights(ctx: &Context, request: &Request, ballot: &Ballot, level: Level)
     ctx.access.rights(&who, request, role, (level, own)).await
 }
 
-fn target_fact(ctx: &Context, request: &Request, facts: &Facts, target: &Target) -> TargetFact {
-    let live = ctx
-        .caches
-        .deployment(&request.namespace, &target.name)
-        .map(|object| Workload {
-            uid: object
-                .pointer("/metadata/uid")
-                .and_then(|u| u.as_str())
-                .unwrap_or_default()
-                .to_owned(),
-            rollout: rollout::of_deployment(&object),
-            object: Arc::unwrap_or_clone(object),
-        });
+async fn target_fact(
+    ctx: &Context,
+    request: &Request,
+    facts: &Facts,
+    target: &Target,
+) -> TargetFact {
+    let live = live(ctx, &request.namespace, target).await;
+    let live = live.map(|object| Workload {
+        uid: object
+            .pointer("/metadata/uid")
+            .and_then(|u| u.as_str())
+            .unwrap_or_default()
+            .to_owned(),
+        rollout: rollout::of(&object),
+        object,
+    });
     let key = target_key(target);
     let others = ctx.caches.permits_naming(&request.namespace, &key);
     let runs = |p: &&Arc<Permit>| {
@@ -157,4 +162,18 @@ fn target_fact(ctx: &Context, request: &Request, facts: &Facts, target: &Target)
         live,
         busy_with: others.iter().find(runs).map(|p| p.name_any()),
     }
+}
+
+/// A target as it is: from the watch, or asked for where the watch keeps none because a controller made it.
+async fn live(ctx: &Context, namespace: &str, target: &Target) -> Option<Value> {
+    let place = (namespace, target.name.as_str());
+    if let Some(known) = ctx.caches.workload(&target.kind, place) {
+        return Some(Arc::unwrap_or_clone(known));
+    }
+    let form = kind::form(target.kind.as_str()).filter(|form| form.may_be_derived())?;
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(ctx.client.clone(), namespace, &kinds::resource(form));
+    // What cannot be read is as if it were not there: nothing is armed, and nothing is admitted.
+    let found = deadline(api.get_opt(&target.name)).await.ok()??;
+    serde_json::to_value(found).ok()
 }

@@ -3,20 +3,28 @@
 //! Restores the template only; replicas, strategy and configuration objects stay (`decisions.md` 30). Counts what the
 //! API server refuses; when it counts as failed is decided in `domain::aftermath`.
 
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tracing::warn;
 
 use super::permit::chain;
 use super::{Context, Error, record};
 use crate::api::FIELD_MANAGER;
+use crate::api::permit::Target;
 use crate::cluster::client::{CallError, deadline};
+use crate::cluster::kinds;
+use crate::domain::kind::{self, Pods};
 use crate::domain::world::World;
 
-/// Deployments as plain values: a typed struct would drop fields that are newer than it.
-pub(super) fn deployments(ctx: &Context, namespace: &str) -> Api<DynamicObject> {
-    let resource = ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&());
-    Api::namespaced_with(ctx.client.clone(), namespace, &resource)
+/// A target's kind as plain values, if it is one that the operator writes.
+pub(super) fn api(ctx: &Context, namespace: &str, target: &Target) -> Option<Api<DynamicObject>> {
+    let form = kind::form(target.kind.as_str()).filter(|form| form.rolls)?;
+    let resource = kinds::resource(form);
+    Some(Api::namespaced_with(
+        ctx.client.clone(),
+        namespace,
+        &resource,
+    ))
 }
 
 /// Writes the rollback of one target.
@@ -25,7 +33,8 @@ pub(super) async fn roll_back(ctx: &Context, world: &World, target: &str) -> Res
     let Some(prior) = fact.and_then(|f| f.prior(world.armed.as_ref())) else {
         return Ok(());
     };
-    let Some(live) = fact.and_then(|f| f.live.as_ref()) else {
+    let api = fact.and_then(|f| api(ctx, &world.request.namespace, &f.target));
+    let (Some(live), Some(api)) = (fact.and_then(|f| f.live.as_ref()), api) else {
         return Ok(());
     };
     record::rollback_intent(ctx, world, target, prior).await?;
@@ -38,7 +47,6 @@ pub(super) async fn roll_back(ctx: &Context, world: &World, target: &str) -> Res
         ..PatchParams::default()
     };
     ctx.ensure_leading()?;
-    let api = deployments(ctx, &world.request.namespace);
     match deadline(api.patch(name, &params, &Patch::<Value>::Json(patch))).await {
         Ok(_) => {
             ctx.metrics.rollbacks.with_label_values(&["accepted"]).inc();
@@ -51,10 +59,13 @@ pub(super) async fn roll_back(ctx: &Context, world: &World, target: &str) -> Res
 
 /// The prior template, guarded by the UID and the version that were looked at.
 fn patch(live: &Value, prior: &Value) -> Option<json_patch::Patch> {
+    let Pods::Template(path) = kind::pods_of(kind::word_of(live)) else {
+        return None;
+    };
     let operations = json!([
         {"op": "test", "path": "/metadata/uid", "value": live.pointer("/metadata/uid")?},
         {"op": "test", "path": "/metadata/resourceVersion", "value": live.pointer("/metadata/resourceVersion")?},
-        {"op": "replace", "path": "/spec/template", "value": prior.pointer("/spec/template")?},
+        {"op": "replace", "path": format!("/{}", path.join("/")), "value": kind::at(prior, path)?},
     ]);
     serde_json::from_value(operations).ok()
 }

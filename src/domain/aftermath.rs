@@ -2,10 +2,10 @@
 //!
 //! Derived each time from what is live and what was put on record, so that a crash at any point repeats nothing.
 
-use super::applied::{Applied, applied, is_restored};
-use super::canonical::{spec_digest, template_digest};
+use super::applied::{Applied, applied, baseline, is_restored};
 use super::decide::Walk;
 use super::effect::Effect;
+use super::kind;
 use super::quorum::Ballot;
 use super::rollout::Rollout;
 use super::world::TargetFact;
@@ -141,7 +141,7 @@ fn undo(walk: &Walk<'_>, rest: &mut Aftermath) {
         let state = undoing(walk, fact, prior);
         match &state {
             Undoing::Pending => rest.effects.push(Effect::RollBack { target: fact.key() }),
-            Undoing::Held(_) if is_rolling(fact) => {
+            Undoing::Held(_) if is_rolling(fact) && fact.target.kind.as_str() == "Deployment" => {
                 rest.effects.push(Effect::Pause { target: fact.key() });
             }
             _ => {}
@@ -218,6 +218,9 @@ fn undoing(walk: &Walk<'_>, fact: &TargetFact, prior: &Prior) -> Undoing {
         Applied::Covered | Applied::Foreign(_) if prior.uid != live.uid => {
             Undoing::Failed("the workload was made anew since; it is not the one on record".into())
         }
+        Applied::Covered | Applied::Foreign(_) if !rolls(fact) => Undoing::Held(
+            "a restored template makes no new pods of this kind; a person undoes it".into(),
+        ),
         Applied::Covered | Applied::Foreign(_) if holds(walk) => {
             Undoing::Held("the template says that a person decides".into())
         }
@@ -226,6 +229,11 @@ fn undoing(walk: &Walk<'_>, fact: &TargetFact, prior: &Prior) -> Undoing {
         }
         Applied::Covered | Applied::Foreign(_) => Undoing::Pending,
     }
+}
+
+/// Whether the operator can bring a workload of this kind back; one that it does not know it leaves to people.
+fn rolls(fact: &TargetFact) -> bool {
+    kind::form(fact.target.kind.as_str()).is_some_and(|form| form.rolls)
 }
 
 fn holds(walk: &Walk<'_>) -> bool {
@@ -239,14 +247,9 @@ fn earned(walk: &Walk<'_>) -> Vec<(String, Option<Baseline>)> {
         fact.busy_with.is_none() && prior.is_some_and(|p| applied(fact, p) == Applied::Covered)
     };
     let one = |fact: &TargetFact| {
-        let baseline = fact.live.as_ref().and_then(|live| {
-            Some(Baseline {
-                spec_digest: spec_digest(&live.object)?.to_string(),
-                template_digest: template_digest(&live.object)?.to_string(),
-                permit_uid: walk.world.request.uid.clone(),
-            })
-        });
-        (fact.key(), baseline)
+        let live = fact.live.as_ref();
+        let earned = live.and_then(|l| baseline(&l.object, &walk.world.request.uid));
+        (fact.key(), earned)
     };
     let own = walk.world.targets.iter().filter(is_own);
     own.map(one).collect()

@@ -3,12 +3,12 @@
 //! Compares the live workload with the prior state that was put on record at issuance. Replicas are left out unless
 //! the target is about them: an autoscaler may move them at any time.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::canonical::{spec_digest, template_digest};
 use super::scope::covers;
 use super::world::TargetFact;
-use crate::api::facts::Prior;
+use crate::api::facts::{Baseline, Prior};
 use crate::api::vocabulary::Operation;
 
 /// How a target stands against its prior state.
@@ -54,6 +54,16 @@ pub fn applied(fact: &TargetFact, prior: &Prior) -> Applied {
     verdict(covers(&fact.target, None, Some(&comparable(&live.object))))
 }
 
+/// The identity of what stands there, if it has one, to become a baseline under a permit or at enrolment.
+pub fn baseline(object: &Value, permit_uid: &str) -> Option<Baseline> {
+    let template = template_digest(object);
+    Some(Baseline {
+        spec_digest: spec_digest(object)?.to_string(),
+        template_digest: template.map(|d| d.to_string()).unwrap_or_default(),
+        permit_uid: permit_uid.to_owned(),
+    })
+}
+
 /// Whether the pod template is back to what it was, in the same object.
 pub fn is_restored(fact: &TargetFact, prior: &Prior) -> bool {
     fact.live.as_ref().is_some_and(|live| {
@@ -73,7 +83,7 @@ fn replicas(object: &Value) -> Option<&Value> {
     object.pointer("/spec/replicas")
 }
 
-/// What a comparison may see: identity and spec. Metadata was judged at admission and moves on its own.
+/// What a comparison may see: identity and content. Metadata was judged at admission and moves on its own.
 pub fn comparable(object: &Value) -> Value {
     let meta = |key: &str| {
         object
@@ -81,12 +91,17 @@ pub fn comparable(object: &Value) -> Value {
             .cloned()
             .unwrap_or_default()
     };
-    serde_json::json!({
-        "apiVersion": object.get("apiVersion").cloned().unwrap_or_default(),
-        "kind": object.get("kind").cloned().unwrap_or_default(),
-        "metadata": {"name": meta("name"), "namespace": meta("namespace")},
-        "spec": object.get("spec").cloned().unwrap_or_default(),
-    })
+    let members = object.as_object().into_iter().flatten();
+    let told = |key: &str| !["metadata", "status"].contains(&key);
+    let mut seen: Map<String, Value> = members
+        .filter(|(key, _)| told(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    seen.insert(
+        "metadata".into(),
+        json!({"name": meta("name"), "namespace": meta("namespace")}),
+    );
+    Value::Object(seen)
 }
 
 fn with_replicas_of(old: &Value, new: &Value) -> Value {

@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::kind::{self, Pods, word_of};
 use write::{Every, Members as _, Present, object_but};
 
 const SPEC: &str = "permit-operator/workload-spec/v1";
 const TEMPLATE: &str = "permit-operator/pod-template/v1";
+const CONTENT: &str = "permit-operator/object-content/v1";
 const UNREADABLE: &str = "permit-operator/unreadable/v1";
 const PREFIX: &str = "sha256:";
 
@@ -104,10 +106,19 @@ fn digest_with(
 ///
 /// `paused` stays in, and absent means false: a paused spec is not the baseline, and leaving pause leads back to it.
 /// The restart annotation stays in as well, because a restart is an operation of its own. A null member counts as an
-/// absent one, as it does to the API server. There is none where there is no spec, nor for a `Scale`.
+/// absent one, as it does to the API server. An object that has more than a spec, or something else, is digested with
+/// all of it. There is none where there is neither, nor for a `Scale`.
 pub fn spec_digest(object: &Value) -> Option<Digest> {
-    if object.get("kind").and_then(Value::as_str) == Some("Scale") {
+    if word_of(object) == "Scale" {
         return None;
+    }
+    let members = object.as_object()?;
+    if members.keys().any(|key| is_content(key) && key != "spec") {
+        return Some(digest_with(CONTENT, |hash| {
+            object_but(hash, members, |key, value| {
+                Present.keeps(key, value) && is_content(key)
+            })
+        }));
     }
     let spec = object.get("spec")?.as_object()?;
     let keeps = |key: &str, value: &Value| {
@@ -120,12 +131,26 @@ pub fn spec_digest(object: &Value) -> Option<Digest> {
 
 /// The identity of what the pods of a workload are: its pod template as the API server defaulted it.
 ///
-/// There is none where the object has no pod template.
+/// A pod is its own template, by its spec. There is none where the object makes no pods.
 pub fn template_digest(object: &Value) -> Option<Digest> {
-    let template = object.get("spec")?.get("template")?.as_object()?;
-    Some(digest_with(TEMPLATE, |hash| {
-        object_but(hash, template, |key, value| Present.keeps(key, value))
-    }))
+    let digest = |template: &Value, keeps: fn(&str) -> bool| {
+        let template = template.as_object()?;
+        Some(digest_with(TEMPLATE, |hash| {
+            object_but(hash, template, |key, value| {
+                Present.keeps(key, value) && keeps(key)
+            })
+        }))
+    };
+    match kind::pods_of(word_of(object)) {
+        Pods::Template(path) => digest(kind::at(object, path)?, |_| true),
+        Pods::Itself => digest(object, |key| key == "spec"),
+        Pods::Nowhere => None,
+    }
+}
+
+/// Whether a member of an object says what it is for, and not whose it is or how it stands.
+fn is_content(member: &str) -> bool {
+    !["apiVersion", "kind", "metadata", "status"].contains(&member)
 }
 
 #[cfg(test)]

@@ -13,16 +13,20 @@ mod metadata;
 mod operation;
 pub mod path;
 
+pub use self::metadata::ADOPTED;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
 
-use self::container::{LISTS, POD};
+use self::container::LISTS;
 use self::diff::{Difference, differences};
 use self::image::{ImageChange, one_line};
+use self::operation::in_pod;
 use self::path::{FieldPath, Segment};
 use crate::api::vocabulary::Operation;
+use crate::domain::kind::{self, Pods};
 
 /// The difference between the old and the new state of one object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +48,14 @@ pub struct FieldChange {
     pub new: Option<Value>,
     /// What the difference of this field does.
     pub operation: Operation,
+}
+
+/// Where the pod spec of an object stands.
+fn pod_path(object: &Value) -> FieldPath {
+    match kind::pods_of(kind::word_of(object)) {
+        Pods::Template(path) => FieldPath::of_keys(path).then(Segment::Key("spec".to_owned())),
+        Pods::Itself | Pods::Nowhere => FieldPath::of_keys(&["spec"]),
+    }
 }
 
 /// The object, unless it is JSON's null.
@@ -84,8 +96,9 @@ impl Change {
     }
 
     fn of_create(new: &Value) -> Self {
+        let pod = pod_path(new);
         let images = container::containers(new).filter_map(|found| {
-            let path = FieldPath::of_keys(&POD).then(Segment::Key(found.list.to_owned()));
+            let path = pod.clone().then(Segment::Key(found.list.to_owned()));
             let path = path
                 .then(Segment::Element(found.name.to_owned()))
                 .then(Segment::Key("image".to_owned()));
@@ -110,6 +123,7 @@ impl Change {
         let mut fields = content_changes(old, new);
         fields.extend(metadata::rollback_demand(Some(old), new));
         fields.extend(metadata::added_owners(old, new));
+        fields.extend(metadata::relabelled(old, new));
         let operations = fields.iter().map(|field| field.operation).collect();
         Self { fields, operations }
     }
@@ -139,14 +153,12 @@ fn content_changes(old: &Value, new: &Value) -> Vec<FieldChange> {
 
 /// Gives a difference its operation, unless it is only one between a default written out and the same left out.
 fn settle(found: Difference, object: &Value) -> Option<FieldChange> {
-    let operation = operation::classify(&found.path, found.old.as_ref(), found.new.as_ref());
-    let default = if found.path.is(&operation::REPLICAS) {
-        Some(default_replicas(object))
-    } else if found.path.is(&operation::PAUSED) {
-        Some(Value::Bool(false))
+    let operation = if kind::word_of(object) == "HorizontalPodAutoscaler" {
+        Operation::Scale
     } else {
-        None
+        operation::classify(&found.path, found.old.as_ref(), found.new.as_ref())
     };
+    let default = default_of(&found.path, object);
     let Difference { path, old, new } = found;
     let (old, new) = (old.or_else(|| default.clone()), new.or(default));
     (old != new).then_some(FieldChange {
@@ -157,10 +169,22 @@ fn settle(found: Difference, object: &Value) -> Option<FieldChange> {
     })
 }
 
+/// What a field means where it is left out, for those that the API server does not always write out.
+fn default_of(path: &FieldPath, object: &Value) -> Option<Value> {
+    if path.is(&operation::REPLICAS) {
+        Some(default_replicas(object))
+    } else if path.is(&operation::PAUSED) || path.is(&operation::SUSPEND) {
+        Some(Value::Bool(false))
+    } else if path.is(&operation::PARTITION) {
+        Some(Value::from(0))
+    } else {
+        None
+    }
+}
+
 /// A Scale leaves 0 replicas out; a workload that leaves them out has one.
 fn default_replicas(object: &Value) -> Value {
-    let is_scale = object.get("kind").and_then(Value::as_str) == Some("Scale");
-    Value::from(u8::from(!is_scale))
+    Value::from(u8::from(kind::word_of(object) != "Scale"))
 }
 
 impl FieldChange {
@@ -182,9 +206,30 @@ impl FieldChange {
         }
     }
 
+    /// The container whose `image` this field is.
+    pub fn names_image_of(&self) -> Option<&str> {
+        match in_pod(&self.path)? {
+            [Segment::Key(list), Segment::Element(name), last]
+                if LISTS.contains(&list.as_str()) && last.is_key("image") =>
+            {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether this field is part of the pod template of an object of that kind.
+    pub fn is_of_template(&self, kind: &str) -> bool {
+        match kind::pods_of(kind) {
+            Pods::Template(path) => self.path.below(path).is_some(),
+            Pods::Itself => self.path.below(&["spec"]).is_some(),
+            Pods::Nowhere => false,
+        }
+    }
+
     /// The container whose image this field names, or that comes or goes with this field.
     pub fn image_change(&self) -> Option<ImageChange> {
-        let [Segment::Key(list), element, rest @ ..] = self.path.below(&POD)? else {
+        let [Segment::Key(list), element, rest @ ..] = in_pod(&self.path)? else {
             return None;
         };
         if !LISTS.contains(&list.as_str()) {

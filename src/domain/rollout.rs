@@ -1,9 +1,11 @@
-//! Rollout: how far has a Deployment got with what its spec says?
+//! Rollout: how far has a workload got with what its spec says?
 //!
-//! The same reading as `kubectl rollout status`: nothing is believed before `observedGeneration` has caught up.
+//! The same reading as `kubectl rollout status`, for every kind that is gated: nothing is believed before `observedGeneration` has caught up.
 //! Does not know whether the change was permitted.
 
 use serde_json::Value;
+
+use super::kind;
 
 /// How far a rollout is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,42 +20,157 @@ pub enum Rollout {
     Stuck(String),
 }
 
-/// Reads the rollout of a Deployment from its object.
-pub fn of_deployment(object: &Value) -> Rollout {
-    let number = |path: &str| object.pointer(path).and_then(Value::as_i64).unwrap_or(0);
-    if number("/status/observedGeneration") < number("/metadata/generation") {
-        return Rollout::Progressing("not yet seen by its controller".into());
+/// Reads how far a workload is from its object.
+pub fn of(object: &Value) -> Rollout {
+    let seen = Seen(object);
+    match kind::word_of(object) {
+        "Job" => of_job(seen),
+        "Pod" => of_pod(seen),
+        "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController"
+            if seen.is_behind() =>
+        {
+            behind()
+        }
+        "StatefulSet" => of_stateful_set(seen),
+        "DaemonSet" => of_daemon_set(seen),
+        "ReplicaSet" | "ReplicationController" => {
+            available(seen.wanted(), seen.status("availableReplicas"))
+        }
+        // What only describes other things has nothing to roll out.
+        "CronJob" | "HorizontalPodAutoscaler" | "ConfigMap" | "Secret" | "Service" | "Ingress" => {
+            Rollout::Complete
+        }
+        _ => of_deployment(seen),
+    }
+}
+
+/// An object, read field by field.
+#[derive(Clone, Copy)]
+struct Seen<'a>(&'a Value);
+
+impl Seen<'_> {
+    fn number(self, path: &str) -> Option<i64> {
+        self.0.pointer(path).and_then(Value::as_i64)
+    }
+
+    /// A number of the status; the API server leaves zeros out.
+    fn status(self, key: &str) -> i64 {
+        self.number(&format!("/status/{key}")).unwrap_or(0)
+    }
+
+    /// The replicas that the spec asks for.
+    fn wanted(self) -> i64 {
+        self.number("/spec/replicas").unwrap_or(1)
+    }
+
+    /// Whether the status is from before the spec.
+    fn is_behind(self) -> bool {
+        self.status("observedGeneration") < self.number("/metadata/generation").unwrap_or(0)
+    }
+
+    /// The message of a condition that is true.
+    fn holds(self, condition: &str) -> Option<String> {
+        let conditions = self.0.pointer("/status/conditions")?.as_array()?;
+        let is_it = |c: &&Value| {
+            c.get("type").and_then(Value::as_str) == Some(condition)
+                && c.get("status").and_then(Value::as_str) == Some("True")
+        };
+        let found = conditions.iter().find(is_it)?;
+        let message = found.get("message").and_then(Value::as_str);
+        Some(message.unwrap_or(condition).to_owned())
+    }
+}
+
+fn behind() -> Rollout {
+    Rollout::Progressing("not yet seen by its controller".into())
+}
+
+fn updated(wanted: i64, updated: i64) -> Rollout {
+    Rollout::Progressing(format!("{updated} of {wanted} replicas updated"))
+}
+
+fn available(wanted: i64, available: i64) -> Rollout {
+    if available >= wanted {
+        Rollout::Complete
+    } else {
+        Rollout::Progressing(format!("{available} of {wanted} replicas available"))
+    }
+}
+
+/// Pods below the partition stay as they are; the rollout is complete without them.
+fn of_stateful_set(seen: Seen<'_>) -> Rollout {
+    let wanted = seen.wanted();
+    let partition = seen.number("/spec/updateStrategy/rollingUpdate/partition");
+    let moving = (wanted - partition.unwrap_or(0)).max(0);
+    // Its status counts the updated only against the revision that it rolls to.
+    let is_one =
+        seen.0.pointer("/status/updateRevision") == seen.0.pointer("/status/currentRevision");
+    let new = if is_one {
+        wanted
+    } else {
+        seen.status("updatedReplicas")
+    };
+    if new < moving {
+        updated(moving, new)
+    } else {
+        available(wanted, seen.status("availableReplicas"))
+    }
+}
+
+fn of_daemon_set(seen: Seen<'_>) -> Rollout {
+    let wanted = seen.status("desiredNumberScheduled");
+    let new = seen.status("updatedNumberScheduled");
+    if new < wanted {
+        updated(wanted, new)
+    } else {
+        available(wanted, seen.status("numberAvailable"))
+    }
+}
+
+fn of_job(seen: Seen<'_>) -> Rollout {
+    if seen.0.pointer("/spec/suspend") == Some(&Value::Bool(true)) {
+        Rollout::Paused
+    } else if let Some(message) = seen.holds("Failed") {
+        Rollout::Stuck(message)
+    } else if seen.holds("Complete").is_some() {
+        Rollout::Complete
+    } else {
+        Rollout::Progressing(format!("{} pods succeeded", seen.status("succeeded")))
+    }
+}
+
+fn of_pod(seen: Seen<'_>) -> Rollout {
+    match seen.0.pointer("/status/phase").and_then(Value::as_str) {
+        Some("Failed") => Rollout::Stuck("the pod failed".into()),
+        Some("Succeeded") => Rollout::Complete,
+        _ if seen.holds("Ready").is_some() => Rollout::Complete,
+        _ => Rollout::Progressing("the pod is not ready".into()),
+    }
+}
+
+fn of_deployment(seen: Seen<'_>) -> Rollout {
+    let object = seen.0;
+    if seen.is_behind() {
+        return behind();
     }
     if let Some(message) = deadline_exceeded(object) {
         return Rollout::Stuck(message);
     }
-    let wanted = object
-        .pointer("/spec/replicas")
-        .and_then(Value::as_i64)
-        .unwrap_or(1);
-    let (updated, all, available) = (
-        number("/status/updatedReplicas"),
-        number("/status/replicas"),
-        number("/status/availableReplicas"),
-    );
-    let complete = updated >= wanted && all <= updated && available >= updated;
-    if complete {
+    let wanted = seen.wanted();
+    let (new, all) = (seen.status("updatedReplicas"), seen.status("replicas"));
+    let ready = seen.status("availableReplicas");
+    if new >= wanted && all <= new && ready >= new {
         return Rollout::Complete;
     }
     if object.pointer("/spec/paused").and_then(Value::as_bool) == Some(true) {
         return Rollout::Paused;
     }
-    if updated < wanted {
-        Rollout::Progressing(format!("{updated} of {wanted} replicas updated"))
-    } else if all > updated {
-        Rollout::Progressing(format!(
-            "{} old replicas pending termination",
-            all - updated
-        ))
+    if new < wanted {
+        updated(wanted, new)
+    } else if all > new {
+        Rollout::Progressing(format!("{} old replicas pending termination", all - new))
     } else {
-        Rollout::Progressing(format!(
-            "{available} of {updated} updated replicas available"
-        ))
+        Rollout::Progressing(format!("{ready} of {new} updated replicas available"))
     }
 }
 
@@ -86,17 +203,17 @@ mod tests {
     #[test]
     fn a_status_from_before_the_change_says_nothing() {
         assert!(matches!(
-            of_deployment(&deployment(1, 2, 2, 2)),
+            of(&deployment(1, 2, 2, 2)),
             Rollout::Progressing(_)
         ));
     }
 
     #[test]
     fn a_rollout_is_complete_when_every_replica_is_new_and_available() {
-        assert_eq!(of_deployment(&deployment(2, 2, 2, 2)), Rollout::Complete);
+        assert_eq!(of(&deployment(2, 2, 2, 2)), Rollout::Complete);
         for (updated, all, available) in [(1, 3, 3), (2, 3, 3), (2, 2, 1), (0, 2, 2)] {
             assert!(matches!(
-                of_deployment(&deployment(2, updated, all, available)),
+                of(&deployment(2, updated, all, available)),
                 Rollout::Progressing(_)
             ));
         }
@@ -106,13 +223,13 @@ mod tests {
     fn a_rollout_that_gave_up_is_stuck() {
         let mut object = deployment(2, 1, 3, 2);
         object["status"]["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]);
-        assert_eq!(of_deployment(&object), Rollout::Stuck("timed out".into()));
+        assert_eq!(of(&object), Rollout::Stuck("timed out".into()));
     }
 
     #[test]
     fn a_deployment_scaled_to_zero_is_complete_without_replicas() {
         let mut object = deployment(2, 0, 0, 0);
         object["spec"]["replicas"] = json!(0);
-        assert_eq!(of_deployment(&object), Rollout::Complete);
+        assert_eq!(of(&object), Rollout::Complete);
     }
 }

@@ -6,13 +6,14 @@
 
 use serde_json::Value;
 
+use crate::api::kind::WorkloadKind;
 use crate::api::permit::Target;
 use crate::api::vocabulary::Operation;
 use crate::domain::canonical::template_digest;
 use crate::domain::change::container::{containers, mounts_an_image};
 use crate::domain::change::image::{ImageChange, one_line};
-use crate::domain::change::path::Segment;
 use crate::domain::change::{Change, FieldChange};
+use crate::domain::kind::word_of;
 
 /// What of a change is outside a target; the first that was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,13 +67,14 @@ pub enum OutOfScope {
 
 /// The operations that a target can permit by their name alone. `Deploy`, `Create` and `Rollback` are not among them:
 /// they decide which code runs, and that outcome must be named.
-const BY_NAME: [Operation; 6] = [
+const BY_NAME: [Operation; 7] = [
     Operation::Configure,
     Operation::Scale,
     Operation::Restart,
     Operation::Pause,
     Operation::Resume,
     Operation::Delete,
+    Operation::Diagnose,
 ];
 
 fn quoted(text: Option<&String>) -> String {
@@ -107,7 +109,7 @@ fn is_about(target: &Target, object: &Value) -> Result<(), OutOfScope> {
             .and_then(|metadata| metadata.get(key))
     };
     let (kind, name) = (text(object.get("kind")), text(metadata("name")));
-    let is_kind = kind == target.kind.as_str() || kind == "Scale";
+    let is_kind = is_of_kind(&target.kind, object) || kind == "Scale";
     let is_here = target
         .namespace
         .as_ref()
@@ -119,6 +121,16 @@ fn is_about(target: &Target, object: &Value) -> Result<(), OutOfScope> {
         permitted: format!("{}/{}", target.kind, target.name),
         found: format!("{kind}/{name}"),
     })
+}
+
+/// Whether an object is of a kind. Of a kind that is no own one of Kubernetes the group counts too.
+fn is_of_kind(kind: &WorkloadKind, object: &Value) -> bool {
+    let group = || {
+        let version = object.get("apiVersion")?.as_str()?;
+        version.split_once('/').map(|(group, _)| group)
+    };
+    let (word, named) = kind.parts();
+    word == word_of(object) && named.is_none_or(|named| group() == Some(named))
 }
 
 fn permits(target: &Target, operation: Operation) -> Result<(), OutOfScope> {
@@ -142,7 +154,7 @@ fn covers_create(target: &Target, new: &Value) -> Result<(), OutOfScope> {
         return has_template(permitted, new);
     }
     if target.images.is_empty() {
-        return Err(OutOfScope::Operation(Operation::Create));
+        return creates_without_pods(target, new);
     }
     if let Some(other) = containers(new).find(|found| !target.images.contains_key(found.name)) {
         return Err(image_outside(target, other.name, other.image));
@@ -155,6 +167,16 @@ fn covers_create(target: &Target, new: &Value) -> Result<(), OutOfScope> {
         });
     }
     has_images(target, new)
+}
+
+/// What makes no pods is created by the operation that it amounts to, if that is permitted.
+fn creates_without_pods(target: &Target, new: &Value) -> Result<(), OutOfScope> {
+    let operation = match word_of(new) {
+        "HorizontalPodAutoscaler" => Operation::Scale,
+        "ConfigMap" | "Secret" | "Service" | "Ingress" => Operation::Configure,
+        _ => return Err(OutOfScope::Operation(Operation::Create)),
+    };
+    permits(target, operation)
 }
 
 fn covers_update(target: &Target, change: &Change, new: &Value) -> Result<(), OutOfScope> {
@@ -177,14 +199,11 @@ fn covers_update(target: &Target, change: &Change, new: &Value) -> Result<(), Ou
 /// Whether the field belongs to the outcome that the target names: the pod template, or an image of a named container.
 fn is_of_outcome(target: &Target, field: &FieldChange) -> bool {
     if target.pod_template_digest.is_some() {
-        return field.path.below(&["spec", "template"]).is_some();
+        return field.is_of_template(target.kind.parts().0);
     }
-    match field.path.below(&["spec", "template", "spec"]) {
-        Some([Segment::Key(_), Segment::Element(name), last]) if last.is_key("image") => {
-            field.image_change().is_some() && target.images.contains_key(name)
-        }
-        _ => false,
-    }
+    field
+        .names_image_of()
+        .is_some_and(|container| target.images.contains_key(container))
 }
 
 fn outside(target: &Target, field: &FieldChange) -> OutOfScope {

@@ -12,9 +12,11 @@ use serde_json::Value;
 use super::Gate;
 use super::whole::whole;
 use crate::api::Approval;
+use crate::api::kind::WorkloadKind;
 use crate::api::permit::{Identity, Permit};
 use crate::api::vocabulary::Decision;
 use crate::cluster::client::{CallError, deadline};
+use crate::cluster::kinds::resource_of;
 use crate::domain::ballot;
 use crate::domain::gate::Candidate;
 use crate::domain::quorum::Ballot;
@@ -126,10 +128,12 @@ async fn asked(
 /// The workload behind a `scale`.
 pub(super) async fn parent(
     gate: &Gate,
-    namespace: &str,
-    name: &str,
+    kind: &WorkloadKind,
+    (namespace, name): (&str, &str),
 ) -> Result<Option<Value>, CallError> {
-    let resource = ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&());
+    let Some(resource) = resource_of(kind) else {
+        return Ok(None);
+    };
     let api: Api<DynamicObject> = Api::namespaced_with(gate.client.clone(), namespace, &resource);
     let found = deadline(api.get_opt(name)).await?;
     Ok(found.and_then(|object| serde_json::to_value(object).ok()))

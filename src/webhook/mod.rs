@@ -105,8 +105,9 @@ async fn judge(gate: &Gate, door: Door, request: &Request) -> Answer {
         Door::Stamp => {
             stamp::malformed(request).unwrap_or_else(|| stamp::stamp(request, ulid::Ulid::new()))
         }
-        Door::Workload | Door::Report => match is_judged(request) {
-            Ok(()) => match workload::review(gate, request, door == Door::Workload).await {
+        Door::Workload | Door::Report => match workload::kind_of(request) {
+            Ok(kind) => match workload::review(gate, request, (kind, door == Door::Workload)).await
+            {
                 Ok(answer) => answer,
                 Err(error) => {
                     warn!(%error, "live read failed");
@@ -137,24 +138,5 @@ fn unavailable(gate: &Gate, door: Door, request: &Request, why: &str) -> Answer 
         ))
     } else {
         Answer::deny(message)
-    }
-}
-
-/// Deployments, their scale and their status, with the objects that the operation has.
-fn is_judged(request: &Request) -> Result<(), String> {
-    let resource = (
-        request.resource.group.as_str(),
-        request.resource.resource.as_str(),
-    );
-    let sub = request.sub_resource.as_str();
-    if resource != ("apps", "deployments") || !matches!(sub, "" | "scale" | "status") {
-        let name = &request.resource.resource;
-        return Err(format!("`{name}` is no kind that this gate judges"));
-    }
-    let objects = (request.object.is_some(), request.old_object.is_some());
-    match (request.operation.as_str(), objects) {
-        ("CREATE" | "UPDATE", (true, _)) | ("DELETE", (_, true)) => Ok(()),
-        ("CREATE" | "UPDATE" | "DELETE", _) => Err("the review carries no object".into()),
-        _ => Err("it is no operation that this gate judges".into()),
     }
 }

@@ -4,6 +4,7 @@
 //! read live and everything is judged again. Decides nothing itself.
 
 mod answer;
+mod matter;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::review::{Answer, Request};
 use super::{Gate, live};
 use crate::api::ENVIRONMENT_LABEL;
 use crate::api::facts::Facts;
+use crate::api::kind::WorkloadKind;
 use crate::api::permit::Permit;
 use crate::api::vocabulary::{GateMode, Phase};
 use crate::cluster::client::CallError;
@@ -30,13 +32,15 @@ const ENDED: usize = 16;
 /// Of the permits that are not armed, this many are read live for the story of a refusal.
 const CLOSEST: usize = 3;
 
+pub(super) use matter::kind_of;
+
 /// Judges one change to a workload.
 pub(super) async fn review(
     gate: &Gate,
     request: &Request,
-    is_enforced: bool,
+    (kind, is_enforced): (WorkloadKind, bool),
 ) -> Result<Answer, CallError> {
-    let mut world = gather(gate, request).await?;
+    let mut world = gather(gate, request, kind).await?;
     // The API server chose the path by the label as it is; the cache may not have seen it yet.
     if is_enforced {
         world.mode = GateMode::Enforce;
@@ -141,12 +145,16 @@ async fn refresh(
     Ok(())
 }
 
-async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> {
+async fn gather(
+    gate: &Gate,
+    request: &Request,
+    kind: WorkloadKind,
+) -> Result<GateWorld, CallError> {
     let (namespace, name) = (request.namespace.clone(), request.object_name());
     let labels = gate.caches.namespace_labels(&namespace).unwrap_or_default();
     let is_scale = request.sub_resource == "scale";
     let environment = environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned();
-    let key = format!("Deployment/{name}");
+    let key = format!("{kind}/{name}");
     let facts = gate.caches.shared_facts(&namespace);
     let candidates = candidates(
         gate,
@@ -164,7 +172,7 @@ async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> 
         old: request.old_object.clone(),
         new: request.stored(),
         parent: if is_scale {
-            live::parent(gate, &namespace, &name).await?
+            live::parent(gate, &kind, (&namespace, &name)).await?
         } else {
             None
         },
@@ -173,6 +181,7 @@ async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> 
         facts: facts.map(|f| facts_about(&f, &key, &candidates)),
         candidates,
         namespace,
+        kind,
         name,
     })
 }

@@ -94,12 +94,15 @@ impl Api {
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let (is_watch, is_silent) = {
             let mut state = self.0.lock().unwrap();
-            state.seen.push(told(&head.method, &path, &body));
+            let is_watch = query.contains("watch=true");
+            if !is_watch {
+                state.seen.push(told(&head.method, &path, &body));
+            }
             let contains = |part: &Option<String>| part.as_ref().is_some_and(|p| path.contains(p));
             if contains(&state.broken) {
                 return respond(500, &failure(500, "InternalError"));
             }
-            (query.contains("watch=true"), contains(&state.silent))
+            (is_watch, contains(&state.silent))
         };
         if is_watch {
             return std::future::pending().await;
@@ -186,6 +189,15 @@ const PLURALS: &[&str] = &[
     "configmaps",
     "secrets",
     "deployments",
+    "statefulsets",
+    "daemonsets",
+    "replicasets",
+    "controllerrevisions",
+    "replicationcontrollers",
+    "jobs",
+    "cronjobs",
+    "pods",
+    "horizontalpodautoscalers",
 ];
 
 /// The one field selector that is used.

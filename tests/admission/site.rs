@@ -3,6 +3,7 @@
 //! Decides what stands there before a test changes it. Does not know what is judged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -333,6 +334,8 @@ async fn watch(api: &Api) -> (Arc<Caches>, JoinSet<()>) {
     for watch in feed.watches {
         watches.spawn(watch.run);
     }
-    feed.caches.filled().await;
+    let filled = feed.caches.filled();
+    let in_time = tokio::time::timeout(Duration::from_secs(60), filled).await;
+    in_time.expect("every list is answered");
     (feed.caches, watches)
 }

@@ -27,7 +27,7 @@ async fn judged(namespace: &str, name: &str) -> Result<usize> {
     let log = std::fs::read_to_string(site().await?.operator.log())?;
     let is_meant = |line: &&str| {
         let line: Value = serde_json::from_str(line).unwrap_or_default();
-        line["namespace"] == namespace && line["deployment"] == name && line["verdict"].is_string()
+        line["namespace"] == namespace && line["name"] == name && line["verdict"].is_string()
     };
     Ok(log.lines().filter(is_meant).count())
 }

@@ -9,6 +9,7 @@ mod direct;
 mod forgery;
 mod gated;
 mod health;
+mod kinds;
 mod lifecycle;
 mod owners;
 mod plugin;

@@ -40,7 +40,7 @@ fn blocks(language: &str) -> Vec<Block> {
                     });
                 }
                 Some(_) if line.trim() == "```" => all.extend(open.take()),
-                Some(block) => block.text += &format!("{line}\n"),
+                Some(block) => block.text.extend([line, "\n"]),
                 None => {}
             }
         }

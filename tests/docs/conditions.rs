@@ -21,18 +21,18 @@ pub(crate) fn markdown() -> String {
         Their reasons are in [the lists of words](words.md).\n\n",
     );
     for type_ in ConditionType::ALL {
-        text += &format!("- `{}`: {}\n", type_.as_str(), type_.meaning());
+        text.extend([format!("- `{}`: {}\n", type_.as_str(), type_.meaning())]);
     }
     text += "\n";
     list(&mut text, "Reasons of Events", EventReason::ALL);
     text += "\n## Refusals of permits, approvals and templates\n\n\
         The first word of the answer; changes of workloads are denied with the [codes of the gate](words.md).\n\n";
     for (code, meaning) in REFUSALS {
-        text += &format!("- `{code}`: {meaning}\n");
+        text.extend([format!("- `{code}`: {meaning}\n")]);
     }
     text += "\n## Exit codes of kubectl permit\n\n| code | says |\n| --- | --- |\n";
     for (code, meaning) in EXIT_CODES {
-        text += &format!("| {code} | {meaning} |\n");
+        text.extend([format!("| {code} | {meaning} |\n")]);
     }
     text
 }

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use permit_operator::api::kind::WorkloadKind;
 use permit_operator::api::template::PermitTemplateSpec;
 use permit_operator::api::vocabulary::GateMode;
 use permit_operator::domain::gate::{GateWorld, gate};
@@ -39,6 +40,7 @@ fn the_denial_in_the_readme_is_what_the_gate_says() {
         has_credential: true,
         operator: "system:serviceaccount:permit-system:permit-operator".into(),
         namespace: "shop".into(),
+        kind: WorkloadKind::default(),
         name: "checkout".into(),
         is_scale: false,
         old: Some(deployment("shop/checkout:1.4.2")),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use permit_operator::api::facts::{Armed, Baseline, Facts, Prior, Spent};
+use permit_operator::api::kind::WorkloadKind;
 use permit_operator::api::permit::{Execution, Identity, PermitSpec, PermitStatus, Target};
 use permit_operator::api::template::{AppliesTo, ApprovalRule, OnRevoke};
 use permit_operator::api::vocabulary::{
@@ -453,6 +454,7 @@ pub(crate) fn gate_of(world: &World) -> GateWorld {
         has_credential: true,
         operator: OPERATOR.into(),
         namespace: "shop".into(),
+        kind: WorkloadKind::default(),
         name: "checkout".into(),
         is_scale: false,
         old: Some(old()),

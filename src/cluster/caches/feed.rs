@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{Api, ApiResource, DynamicObject};
+use kube::api::{Api, DynamicObject};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{Config, Event};
 use kube::{Client, Resource};
@@ -17,6 +17,8 @@ use super::watch::{Concerns, LIST_LIMIT, Watch};
 use super::{Caches, read};
 use crate::api::Permit;
 use crate::api::facts::{FACTS_LABEL, REVISION_LABEL};
+use crate::cluster::kinds::resource;
+use crate::domain::kind::{Form, GATED};
 
 /// The caches, the watches that fill them, and who is told of permits that are due because of a change.
 pub struct Feed {
@@ -49,17 +51,17 @@ impl Feed {
             caches: &caches,
             due: Due::default(),
         };
-        let watches = vec![
+        let own = [
             sources.permits(writer),
             sources.approvals(),
             sources.templates(),
             sources.namespaces(),
             sources.revisions(),
             sources.facts(),
-            sources.deployments(),
         ];
+        let workloads = GATED.iter().filter_map(|form| sources.workloads(form));
         Self {
-            watches,
+            watches: own.into_iter().chain(workloads).collect(),
             due: sources.due.clone(),
             caches,
         }
@@ -146,23 +148,22 @@ impl Sources<'_> {
         self.watching(watch)
     }
 
-    fn deployments(&self) -> Watching {
-        let apps = ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&());
+    fn workloads(&self, form: &'static Form) -> Option<Watching> {
         let caches = Arc::clone(self.caches);
         let concerns: Concerns = Box::new(move |t| {
-            caches.open_permits_naming(&t.namespace, &format!("Deployment/{}", t.name))
+            caches.open_permits_naming(&t.namespace, &format!("{}/{}", form.word, t.name))
         });
         let watch: Watch<DynamicObject, _> = Watch {
-            name: "deployments",
-            api: Api::all_with(self.client.clone(), &apps),
+            name: form.resource,
+            api: Api::all_with(self.client.clone(), &resource(form)),
             config: Config::default(),
             patience: LIST_LIMIT,
-            shelf: Arc::clone(&self.caches.deployments),
-            read: read::deployment,
+            shelf: Arc::clone(self.caches.workloads.get(form.word)?),
+            read: Box::new(move |object| read::workload(form, object)),
             mirror: Box::new(|_| {}),
             concerns,
         };
-        self.watching(watch)
+        Some(self.watching(watch))
     }
 
     /// A watch of every object of a kind.
@@ -173,7 +174,8 @@ impl Sources<'_> {
         read: fn(&K) -> Read<V>,
     ) -> Watch<K, V>
     where
-        K: Resource<DynamicType = ()>,
+        K: Resource<DynamicType = ()> + 'static,
+        V: 'static,
     {
         Watch {
             name,
@@ -181,7 +183,7 @@ impl Sources<'_> {
             config: Config::default(),
             patience: LIST_LIMIT,
             shelf: Arc::clone(on),
-            read,
+            read: Box::new(read),
             mirror: Box::new(|_: &Event<K>| {}),
             concerns: Box::new(|_| Vec::new()),
         }
@@ -195,7 +197,8 @@ impl Sources<'_> {
         read: fn(&K) -> Read<V>,
     ) -> Watch<K, V>
     where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + 'static,
+        V: 'static,
     {
         let (name, label) = what;
         Watch {

@@ -16,6 +16,7 @@ use crate::api::facts::{CURRENT_SINCE, DATA_KEY, FACTS_LABEL, Facts, REVISION_LA
 use crate::api::template::PermitTemplateSpec;
 use crate::api::{Approval, Permit, PermitTemplate};
 use crate::domain::canonical::digest_of;
+use crate::domain::kind::Form;
 use crate::domain::parse;
 use crate::domain::request::target_key;
 use crate::domain::template::{Revision, Template};
@@ -144,17 +145,30 @@ pub(super) fn versioned(secret: &Secret) -> Option<Versioned> {
     })
 }
 
-/// A Deployment as the API server would show it: lists leave the kind out.
-pub(super) fn deployment(object: &DynamicObject) -> Read<Arc<Value>> {
+/// A workload as the API server would show it: lists leave the kind out. What a controller made is judged at what made
+/// it, and there is too much of it to be kept.
+pub(super) fn workload(form: &Form, object: &DynamicObject) -> Read<Arc<Value>> {
+    let is_derived = object
+        .owner_references()
+        .iter()
+        .any(|o| o.controller == Some(true));
     let plain = || {
         let mut value = serde_json::to_value(object).ok()?;
         let map = value.as_object_mut()?;
-        map.insert("apiVersion".into(), "apps/v1".into());
-        map.insert("kind".into(), "Deployment".into());
+        map.insert("apiVersion".into(), api_version(form).into());
+        map.insert("kind".into(), form.word.into());
         Some(Arc::new(value))
     };
     Read {
         keys: Vec::new(),
-        value: plain(),
+        value: if is_derived { None } else { plain() },
+    }
+}
+
+fn api_version(form: &Form) -> String {
+    if form.group.is_empty() {
+        form.version.to_owned()
+    } else {
+        format!("{}/{}", form.group, form.version)
     }
 }

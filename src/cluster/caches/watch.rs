@@ -29,6 +29,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// How often one watch may say that it fails.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
 
+/// What is read of an object.
+pub(super) type Reads<K, V> = Box<dyn Fn(&K) -> Read<V> + Send + Sync>;
 /// Sees the events of a watch.
 pub(super) type Mirror<K> = Box<dyn FnMut(&Event<K>) + Send>;
 /// The permits that a change concerns.
@@ -44,7 +46,7 @@ pub(super) struct Watch<K, V> {
     pub(super) patience: Duration,
     pub(super) shelf: Arc<Shelf<V>>,
     /// What is read of an object.
-    pub(super) read: fn(&K) -> Read<V>,
+    pub(super) read: Reads<K, V>,
     /// Sees each event before the shelf does.
     pub(super) mirror: Mirror<K>,
     pub(super) concerns: Concerns,
@@ -104,7 +106,7 @@ where
     async fn take(&mut self, event: Event<K>, due: &Due) {
         let event = event.modify(trim);
         (self.mirror)(&event);
-        let touched = self.shelf.take(event, self.read);
+        let touched = self.shelf.take(event, &self.read);
         // Named only when they can be found: whoever looks at once must see what is new.
         due.name(|| touched.iter().flat_map(&self.concerns).collect())
             .await;

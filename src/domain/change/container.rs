@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-/// Where the pod spec of a workload stands.
-pub(super) const POD: [&str; 3] = ["spec", "template", "spec"];
+use crate::domain::kind::pod_of;
+
 /// The members of a pod spec that hold containers.
 pub(super) const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
@@ -23,7 +23,7 @@ pub struct Container<'a> {
 
 /// Every container of a workload's pod template: init containers, containers, ephemeral containers.
 pub fn containers(object: &Value) -> impl Iterator<Item = Container<'_>> {
-    let pod = pod(object);
+    let pod = pod_of(object);
     LISTS.into_iter().flat_map(move |list| {
         let elements = pod.and_then(|pod| pod.get(list)).and_then(Value::as_array);
         elements.into_iter().flatten().map(move |element| {
@@ -39,7 +39,7 @@ pub fn containers(object: &Value) -> impl Iterator<Item = Container<'_>> {
 
 /// Whether the pod template mounts an image as a volume: content that no container's image names.
 pub fn mounts_an_image(object: &Value) -> bool {
-    pod(object)
+    pod_of(object)
         .and_then(|pod| pod.get("volumes"))
         .is_some_and(holds_an_image)
 }
@@ -50,10 +50,6 @@ pub(super) fn holds_an_image(volumes: &Value) -> bool {
     volumes
         .as_array()
         .map_or_else(|| is_image(volumes), |list| list.iter().any(is_image))
-}
-
-fn pod(object: &Value) -> Option<&Value> {
-    POD.iter().try_fold(object, |value, key| value.get(key))
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! Metadata that changes what runs although the spec is equal.
 //!
-//! Two fields do: an annotation that makes the deployment controller restore an old template, and an owner, because
-//! the garbage collector deletes what belongs to something dead. All other metadata is no change; a deletion
-//! timestamp in particular excuses nothing. Does not know whether an owner lives.
+//! Three fields do: an annotation that makes the deployment controller restore an old template; an owner, because the
+//! garbage collector deletes what belongs to something dead; and the labels of what controllers adopt by its labels.
+//! All other metadata is no change; a deletion timestamp in particular excuses nothing. Does not know whether an owner
+//! lives.
 
 use serde_json::Value;
 
 use super::FieldChange;
 use super::path::{FieldPath, Segment};
 use crate::api::vocabulary::Operation;
+use crate::domain::kind::{at, word_of};
 
 /// Still obeyed by the deployment controller: it writes the named revision's template into the Deployment.
 const ROLLBACK: &str = "deprecated.deployment.rollback.to";
+
+/// What controllers adopt by its labels.
+pub const ADOPTED: [&str; 2] = ["ReplicaSet", "ControllerRevision"];
 
 /// The demand to restore an old template, if the new object carries one that the old did not.
 pub(super) fn rollback_demand(old: Option<&Value>, new: &Value) -> Option<FieldChange> {
@@ -48,6 +53,19 @@ pub(super) fn added_owners<'a>(
             new: Some(owner.clone()),
             operation: Operation::Delete,
         })
+}
+
+/// Other labels on what is adopted and orphaned by them (threat row 55).
+pub(super) fn relabelled(old: &Value, new: &Value) -> Option<FieldChange> {
+    let labels = |object: &Value| at(object, &["metadata", "labels"]).cloned();
+    let (before, after) = (labels(old), labels(new));
+    let is_adopted = ADOPTED.contains(&word_of(new)) || ADOPTED.contains(&word_of(old));
+    (is_adopted && before != after).then(|| FieldChange {
+        path: FieldPath::of_keys(&["metadata", "labels"]),
+        old: before,
+        new: after,
+        operation: Operation::Configure,
+    })
 }
 
 fn owners(object: &Value) -> impl Iterator<Item = &Value> {
@@ -145,5 +163,20 @@ mod tests {
             0
         );
         assert_eq!(added_owners(&owned(&json!([one])), &json!({})).count(), 0);
+    }
+
+    #[test]
+    fn t55_other_labels_are_a_change_of_what_is_adopted_by_them() {
+        let labelled =
+            |kind: &str, app: &str| json!({"kind": kind, "metadata": {"labels": {"app": app}}});
+        for (kind, is_change) in [
+            ("ReplicaSet", true),
+            ("ControllerRevision", true),
+            ("Deployment", false),
+        ] {
+            let found = relabelled(&labelled(kind, "a"), &labelled(kind, "b"));
+            assert_eq!(found.is_some(), is_change, "{kind}");
+            assert_eq!(relabelled(&labelled(kind, "a"), &labelled(kind, "a")), None);
+        }
     }
 }

@@ -5,49 +5,105 @@
 
 use serde_json::Value;
 
-use super::container::{LISTS, POD, holds_an_image};
+use super::container::{LISTS, holds_an_image};
 use super::path::{FieldPath, Segment};
 use crate::api::vocabulary::Operation;
+use crate::domain::kind::{JOB_TEMPLATE, TEMPLATE};
 
-/// What `kubectl rollout restart` writes.
-const RESTART: [&str; 5] = [
-    "spec",
-    "template",
+/// What `kubectl rollout restart` writes into a template.
+const RESTART: [&str; 3] = [
     "metadata",
     "annotations",
     "kubectl.kubernetes.io/restartedAt",
 ];
 pub(super) const REPLICAS: [&str; 2] = ["spec", "replicas"];
 pub(super) const PAUSED: [&str; 2] = ["spec", "paused"];
+pub(super) const SUSPEND: [&str; 2] = ["spec", "suspend"];
+/// Pods of a StatefulSet below it are left as they are; lowered, it lets a rollout go on (threat row 57).
+pub(super) const PARTITION: [&str; 4] = ["spec", "updateStrategy", "rollingUpdate", "partition"];
+/// Whether new pods wait until somebody deletes the old ones.
+const STRATEGY: [&str; 3] = ["spec", "updateStrategy", "type"];
 
 /// The operation that a changed field outside the metadata amounts to.
 pub(super) fn classify(path: &FieldPath, old: Option<&Value>, new: Option<&Value>) -> Operation {
     if path.is(&REPLICAS) {
         Operation::Scale
-    } else if path.is(&PAUSED) {
-        if new == Some(&Value::Bool(true)) {
-            Operation::Pause
-        } else {
-            Operation::Resume
-        }
-    } else if path.is(&RESTART) {
+    } else if let Some(operation) = of_progress(path, old, new) {
+        operation
+    } else if in_template(path).is_some_and(|rest| is_keys(rest, &RESTART)) {
         Operation::Restart
-    } else if holds_the_pod(path)
-        || path
-            .below(&POD)
-            .is_some_and(|rest| brings_code(rest, old, new))
-    {
+    } else if is_debugging(path) {
+        Operation::Diagnose
+    } else if holds_the_pod(path) || in_pod(path).is_some_and(|rest| brings_code(rest, old, new)) {
         Operation::Deploy
     } else {
         Operation::Configure
     }
 }
 
+/// What holds a rollout or lets it go on without another template.
+fn of_progress(path: &FieldPath, old: Option<&Value>, new: Option<&Value>) -> Option<Operation> {
+    let number = |value: Option<&Value>| value.and_then(Value::as_i64).unwrap_or(0);
+    if path.is(&PAUSED) || path.is(&SUSPEND) {
+        Some(match new {
+            Some(Value::Bool(true)) => Operation::Pause,
+            _ => Operation::Resume,
+        })
+    } else if path.is(&PARTITION) {
+        Some(if number(new) < number(old) {
+            Operation::Resume
+        } else {
+            Operation::Configure
+        })
+    } else if path.is(&STRATEGY) {
+        Some(if new == Some(&Value::from("OnDelete")) {
+            Operation::Configure
+        } else {
+            Operation::Resume
+        })
+    } else {
+        None
+    }
+}
+
+/// What follows the pod template, if the path leads into one.
+fn in_template(path: &FieldPath) -> Option<&[Segment]> {
+    path.below(&JOB_TEMPLATE).or_else(|| path.below(&TEMPLATE))
+}
+
+/// What follows the pod spec, if the path leads into one: a template's, or a pod's own.
+pub(super) fn in_pod(path: &FieldPath) -> Option<&[Segment]> {
+    match in_template(path) {
+        Some([spec, rest @ ..]) if spec.is_key("spec") => Some(rest),
+        Some(_) => None,
+        None => path.below(&["spec"]).filter(|rest| !rest.is_empty()),
+    }
+}
+
+fn is_keys(segments: &[Segment], keys: &[&str]) -> bool {
+    segments.len() == keys.len() && segments.iter().zip(keys).all(|(s, key)| s.is_key(key))
+}
+
+/// A container that is put into a running pod: no template has one.
+fn is_debugging(path: &FieldPath) -> bool {
+    path.below(&["spec"])
+        .and_then(<[Segment]>::first)
+        .is_some_and(|member| member.is_key("ephemeralContainers"))
+}
+
 /// Whether the pod spec as a whole came, went or became something else.
 fn holds_the_pod(path: &FieldPath) -> bool {
-    (1..=POD.len())
-        .filter_map(|length| POD.get(..length))
-        .any(|keys| path.is(keys))
+    let pod = |template: &[&str]| -> Vec<String> {
+        let keys = template.iter().chain(&["spec"]);
+        keys.map(ToString::to_string).collect()
+    };
+    let begins = |keys: &[String]| {
+        let segments = path.segments();
+        !segments.is_empty()
+            && segments.len() <= keys.len()
+            && segments.iter().zip(keys).all(|(s, key)| s.is_key(key))
+    };
+    begins(&pod(&TEMPLATE)) || begins(&pod(&JOB_TEMPLATE))
 }
 
 /// Whether a field of a pod spec says what is run: an image, a command, arguments, hooks, a container or
@@ -76,6 +132,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const POD: [&str; 3] = ["spec", "template", "spec"];
 
     fn pod(list: &str) -> FieldPath {
         FieldPath::of_keys(&POD).then(Segment::Key(list.into()))
@@ -184,7 +242,8 @@ mod tests {
 
     #[test]
     fn only_the_restart_annotation_of_the_template_is_a_restart() {
-        check(&FieldPath::of_keys(&RESTART), Operation::Restart);
+        let restart = [&TEMPLATE[..], &RESTART].concat();
+        check(&FieldPath::of_keys(&restart), Operation::Restart);
         check(
             &FieldPath::of_keys(&["spec", "template", "metadata", "annotations", "other"]),
             Operation::Configure,
@@ -211,5 +270,66 @@ mod tests {
             &FieldPath::of_keys(&["spec", "template", "replicas"]),
             Operation::Configure,
         );
+    }
+
+    #[test]
+    fn the_pods_of_a_cron_job_and_a_pod_itself_are_read_alike() {
+        let jobs = ["spec", "jobTemplate", "spec", "template", "spec"];
+        for keys in [&jobs[..], &["spec"]] {
+            let app = FieldPath::of_keys(keys)
+                .then(Segment::Key("containers".into()))
+                .then(Segment::Element("app".into()));
+            check(
+                &app.clone().then(Segment::Key("image".into())),
+                Operation::Deploy,
+            );
+            check(&app.then(Segment::Key("env".into())), Operation::Configure);
+        }
+        check(&FieldPath::of_keys(&jobs[..2]), Operation::Deploy);
+        let annotations = [
+            "metadata",
+            "annotations",
+            "kubectl.kubernetes.io/restartedAt",
+        ];
+        let restart = [&jobs[..4], &annotations].concat();
+        check(&FieldPath::of_keys(&restart), Operation::Restart);
+        check(
+            &FieldPath::of_keys(&["spec", "schedule"]),
+            Operation::Configure,
+        );
+    }
+
+    #[test]
+    fn t13_a_container_put_into_a_running_pod_is_a_diagnose() {
+        let debugger = FieldPath::of_keys(&["spec", "ephemeralContainers"]);
+        check(&debugger, Operation::Diagnose);
+        check(
+            &debugger.then(Segment::Element("debugger".into())),
+            Operation::Diagnose,
+        );
+    }
+
+    #[test]
+    fn t57_a_lowered_partition_lets_a_rollout_go_on() {
+        let path = FieldPath::of_keys(&PARTITION);
+        let of = |old: i64, new: i64| classify(&path, Some(&json!(old)), Some(&json!(new)));
+        assert_eq!(of(3, 2), Operation::Resume);
+        assert_eq!(of(2, 3), Operation::Configure);
+        assert_eq!(classify(&path, Some(&json!(3)), None), Operation::Resume);
+        let strategy = FieldPath::of_keys(&STRATEGY);
+        let to = |word: &str| classify(&strategy, None, Some(&json!(word)));
+        assert_eq!(to("RollingUpdate"), Operation::Resume);
+        assert_eq!(to("OnDelete"), Operation::Configure);
+    }
+
+    #[test]
+    fn t08_what_is_suspended_is_resumed_like_what_is_paused() {
+        let path = FieldPath::of_keys(&SUSPEND);
+        assert_eq!(classify(&path, None, Some(&json!(true))), Operation::Pause);
+        assert_eq!(
+            classify(&path, Some(&json!(true)), Some(&json!(false))),
+            Operation::Resume
+        );
+        assert_eq!(classify(&path, Some(&json!(true)), None), Operation::Resume);
     }
 }

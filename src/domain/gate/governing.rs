@@ -15,7 +15,7 @@ use crate::domain::template::{Level, PRODUCTION, Template, governs_operations, g
 /// The operations that somebody has to grant. Whoever starts a spec that was never validated deploys it.
 pub(super) fn asked(world: &GateWorld, change: &Change) -> BTreeSet<Operation> {
     let mut asked = change.operations.clone();
-    if start::starts(world) && !start::is_baseline(world) {
+    if start::starts(world, change) && !start::is_baseline(world) {
         asked.insert(Operation::Deploy);
     }
     asked

@@ -141,6 +141,19 @@ impl<'a> Hearing<'a> {
         target(self.world, self.candidate)
     }
 
+    /// What somebody has to grant, as the permit calls it: a Job that it names as a migration is one.
+    fn asked(&self) -> BTreeSet<Operation> {
+        let mut asked = self.matter.1.clone();
+        let is_migration = self.world.kind.as_str() == "Job"
+            && self
+                .target()
+                .is_some_and(|t| t.operations.contains(&Operation::DatabaseMigration));
+        if is_migration && asked.remove(&Operation::Create) {
+            asked.insert(Operation::DatabaseMigration);
+        }
+        asked
+    }
+
     fn prior(&self) -> Option<&'a Prior> {
         self.armed.and_then(|a| a.targets.get(&self.world.key()))
     }
@@ -148,7 +161,9 @@ impl<'a> Hearing<'a> {
 
 fn target<'a>(world: &GateWorld, candidate: &'a Candidate) -> Option<&'a Target> {
     let targets = &candidate.request.spec.targets;
-    targets.iter().find(|t| t.name == world.name)
+    targets
+        .iter()
+        .find(|t| t.name == world.name && t.kind == world.kind)
 }
 
 fn objection(code: Code, why: impl Into<String>) -> Objection {
@@ -163,7 +178,7 @@ fn objection(code: Code, why: impl Into<String>) -> Objection {
 
 fn is_governed(hearing: &Hearing<'_>) -> Result<String, Objection> {
     let own = hearing.template;
-    governing::governs(hearing.world, own, hearing.matter.1)
+    governing::governs(hearing.world, own, &hearing.asked())
         .map(|()| format!("no template above {} governs this", own.name))
         .map_err(|why| objection(Code::PermitScope, why))
 }
@@ -237,7 +252,7 @@ fn starts_from(world: &GateWorld, target: &Target, prior: &Prior) -> bool {
 }
 
 fn starts_the_known(hearing: &Hearing<'_>) -> Result<String, Objection> {
-    if !start::starts(hearing.world) {
+    if !start::starts(hearing.world, hearing.matter.0) {
         return Ok("nothing that lay still is started".into());
     }
     let covered = hearing.target().zip(hearing.prior());

@@ -4,6 +4,7 @@
 
 use super::{Candidate, Code, GateDecision, GateWorld, Judged, governing};
 use crate::domain::change::Change;
+use crate::domain::kind::short;
 use crate::domain::quorum::tally;
 use crate::domain::template::{Level, Template};
 use crate::domain::trace::Trace;
@@ -63,6 +64,7 @@ fn denial(world: &GateWorld, judged: &Judged) -> String {
     let change = Change::between(world.old.as_ref(), world.new.as_ref());
     let template = match candidate {
         Some(candidate) => candidate.template.as_ref(),
+        None if is_hidden => None,
         None => governing::demanded(world, &change),
     };
     let first = line(&first(world, judged, (code, candidate)));
@@ -75,8 +77,8 @@ fn denial(world: &GateWorld, judged: &Judged) -> String {
         None => next(code),
     };
     let next = next.unwrap_or_else(|| {
-        let anew = governing::demanded(world, &change).or(template);
-        request(world, &change, anew)
+        let anew = template.and(governing::demanded(world, &change));
+        request(world, &change, anew.or(template))
     });
     lines.push(format!("  next      {next}"));
     if let Some(candidate) = candidate {
@@ -100,7 +102,7 @@ fn first(
     judged: &Judged,
     (code, candidate): (Code, Option<&Candidate>),
 ) -> String {
-    let workload = format!("Deployment {}/{}", world.namespace, world.name);
+    let workload = format!("{} {}/{}", world.kind, world.namespace, world.name);
     let told = match (code, candidate) {
         (Code::PermitRequired, _) => format!("{workload} may not change without a permit."),
         (_, Some(candidate)) => format!(
@@ -169,7 +171,8 @@ fn request(world: &GateWorld, change: &Change, template: Option<&Template>) -> S
     let how = if images.is_empty() {
         " -f FILE".to_owned()
     } else {
-        format!(" deploy/{}{}", world.name, images.concat())
+        let kind = short(world.kind.as_str());
+        format!(" {kind}/{}{}", world.name, images.concat())
     };
     format!(
         "kubectl permit request{how} -n {} --template {} --purpose TEXT",

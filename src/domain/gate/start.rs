@@ -1,6 +1,7 @@
 //! Start: does a change set running what lay still, and is it known what that is?
 //!
-//! Replicas that come up from none and the end of a pause start whatever template lies there (threat rows 1 and 8).
+//! Replicas that come up from none, the end of a pause and a lowered partition start whatever template lies there
+//! (threat rows 1, 8 and 57).
 //! Does not know who may start it.
 
 use serde_json::Value;
@@ -8,21 +9,15 @@ use serde_json::Value;
 use super::GateWorld;
 use crate::api::facts::Prior;
 use crate::api::permit::Target;
+use crate::api::vocabulary::Operation;
 use crate::domain::applied::comparable;
 use crate::domain::canonical::spec_digest;
+use crate::domain::change::Change;
 use crate::domain::scope::covers;
 
 /// Whether something that lay still would run.
-pub(super) fn starts(world: &GateWorld) -> bool {
-    world.wakes() || leaves_pause(world)
-}
-
-fn leaves_pause(world: &GateWorld) -> bool {
-    let is_paused = |object: &Value| object.pointer("/spec/paused") == Some(&Value::Bool(true));
-    match (&world.old, &world.new) {
-        (Some(old), Some(new)) if !world.is_scale => is_paused(old) && !is_paused(new),
-        _ => false,
-    }
+pub(super) fn starts(world: &GateWorld, change: &Change) -> bool {
+    world.wakes() || (!world.is_scale && change.operations.contains(&Operation::Resume))
 }
 
 /// What would run; a `scale` carries no template, its parent does.

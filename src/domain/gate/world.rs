@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::facts::Facts;
+use crate::api::kind::WorkloadKind;
 use crate::api::vocabulary::{GateMode, Phase};
 use crate::domain::quorum::Ballot;
 use crate::domain::request::Request;
@@ -29,6 +30,8 @@ pub struct GateWorld {
     pub operator: String,
     /// The namespace.
     pub namespace: String,
+    /// Its kind.
+    pub kind: WorkloadKind,
     /// The workload's name.
     pub name: String,
     /// It comes by the `scale` subresource.
@@ -50,7 +53,7 @@ pub struct GateWorld {
 impl GateWorld {
     /// Key of the workload in facts.
     pub fn key(&self) -> String {
-        format!("Deployment/{}", self.name)
+        format!("{}/{}", self.kind, self.name)
     }
 
     /// Whether replicas come up from none, by `scale` or by the workload itself.
@@ -64,7 +67,7 @@ impl GateWorld {
     }
 
     /// The replicas of an object; a `Scale` leaves 0 out, a workload that leaves them out has one.
-    fn replicas(&self, object: Option<&Value>) -> Option<i64> {
+    pub(super) fn replicas(&self, object: Option<&Value>) -> Option<i64> {
         let stated = object?.pointer("/spec/replicas").and_then(Value::as_i64);
         Some(stated.unwrap_or_else(|| i64::from(!self.is_scale)))
     }

@@ -52,7 +52,7 @@ pub fn mistakes(spec: &PermitSpec, namespace: &str) -> Vec<FieldError> {
             namespace,
             &mut errors,
         );
-        if !seen.insert((target.kind, &target.name)) {
+        if !seen.insert((&target.kind, &target.name)) {
             errors.push(FieldError::new(
                 format!("spec.targets[{i}].name"),
                 format!(

@@ -25,7 +25,7 @@ pub(super) fn answer(
         .with_label_values(&[verdict, code, mode.as_str()])
         .inc();
     info!(
-        decision_id = %world.decision_id, verdict, code, namespace = %world.namespace, deployment = %world.name,
+        decision_id = %world.decision_id, verdict, code, namespace = %world.namespace, kind = %world.kind, name = %world.name,
         dry_run = request.is_dry_run(), why = %judged.why, "gate decided"
     );
     let mut answer = by_mode(request, mode, decision);

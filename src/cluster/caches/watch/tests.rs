@@ -39,7 +39,7 @@ fn watch(client: Client, patience: Duration) -> Watch<ConfigMap, String> {
         config: watcher::Config::default(),
         patience,
         shelf: Arc::default(),
-        read: version,
+        read: Box::new(version),
         mirror: Box::new(|_| {}),
         concerns: Box::new(|_| Vec::new()),
     }
