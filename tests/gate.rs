@@ -1178,6 +1178,7 @@ fn every_code_has_its_own_word_exhaustive() {
         Code::PermitRevoked,
         Code::PermitExpired,
         Code::TargetBusy,
+        Code::FreezeActive,
         Code::GateUnavailable,
     ];
     for code in all {
@@ -1192,6 +1193,7 @@ fn every_code_has_its_own_word_exhaustive() {
             | Code::PermitRevoked
             | Code::PermitExpired
             | Code::TargetBusy
+            | Code::FreezeActive
             | Code::GateUnavailable => {}
         }
     }

@@ -9,6 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Recurrence;
 use super::kind::WorkloadKind;
 use super::vocabulary::Operation;
 
@@ -195,6 +196,11 @@ pub struct Schedule {
     /// The change may not start after; it can only shorten the template's window. Example: `2026-11-21T23:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_start: Option<Time>,
+    /// The change may start only while one of these is open, and while the template's are. Default: at any time.
+    /// At most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub recurring: Vec<Recurrence>,
 }
 
 /// Who somebody is, as the API server authenticated them.

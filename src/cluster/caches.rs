@@ -20,10 +20,12 @@ use serde_json::Value;
 pub use due::Due;
 pub use feed::{Feed, Watching};
 
+use crate::api::config::CONFIG_NAME;
 use crate::api::facts::{Facts, facts_name};
 use crate::api::kind::WorkloadKind;
 use crate::api::vocabulary::Phase;
 use crate::api::{Approval, GATE_LABEL, Permit};
+use crate::domain::config::Config as Configured;
 use crate::domain::kind::GATED;
 use crate::domain::template::{Revision, Template};
 use read::{Current, Place, Versioned};
@@ -45,6 +47,7 @@ pub struct Caches {
     namespaces: Arc<Shelf<Arc<Place>>>,
     revisions: Arc<Shelf<Arc<Revision>>>,
     facts: Arc<Shelf<Arc<Versioned>>>,
+    configuration: Arc<Shelf<Arc<Result<Arc<Configured>, String>>>>,
     /// Of each gated kind, what no controller of another kind answers for.
     workloads: BTreeMap<&'static str, Arc<Shelf<Arc<Value>>>>,
     written: Arc<Written>,
@@ -61,6 +64,7 @@ impl Caches {
             namespaces: Arc::default(),
             revisions: Arc::default(),
             facts: Arc::default(),
+            configuration: Arc::default(),
             workloads: GATED
                 .iter()
                 .map(|form| (form.word, Arc::default()))
@@ -79,6 +83,7 @@ impl Caches {
             self.namespaces.filled(),
             self.revisions.filled(),
             self.facts.filled(),
+            self.configuration.filled(),
         ];
         for mut one in all.into_iter().chain(workloads) {
             // Ours to write: the sender lives as long as we do.
@@ -129,6 +134,12 @@ impl Caches {
     /// The approvals that speak of a permit.
     pub fn approvals_of(&self, namespace: &str, permit: &str) -> Vec<Arc<Approval>> {
         self.approvals.of(namespace, permit)
+    }
+
+    /// The configuration: what it says, or why it cannot be used. Without one nothing is configured.
+    pub fn configuration(&self) -> Result<Arc<Configured>, String> {
+        let known = self.configuration.get(&self.own, CONFIG_NAME);
+        known.map_or_else(|| Ok(Arc::default()), |config| Result::clone(&config))
     }
 
     /// The labels of a namespace, if it exists.

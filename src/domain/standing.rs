@@ -10,6 +10,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 pub use self::admissible::{Refusal, admissible};
+use super::calendar::{Opening, opening};
 use super::quorum::{Ballot, Tally, tally};
 use super::request::{Request, is_service_account};
 use super::template::{PRODUCTION, Template};
@@ -191,11 +192,33 @@ fn issued(case: &Case<'_>, digest: &str, recorded: Option<Phase>, trace: &mut Tr
     {
         return pending(trace, Rule::Digest, "its issuance is not yet reported");
     }
-    within(
-        Window::of(case.request, case.template, issued),
-        case.now,
-        trace,
-    )
+    let window = Window::of(case.request, case.template, issued);
+    match within(window, case.now, trace) {
+        Standing::InForce(window) => open(case, window, trace),
+        other => other,
+    }
+}
+
+/// The windows that open again and again, of the template and of the request: one of each has to be open.
+fn open(case: &Case<'_>, window: Window, trace: &mut Trace) -> Standing {
+    let mut closes = window.closes;
+    for windows in [&case.template.openings, &case.request.openings] {
+        match opening(windows, case.now) {
+            Opening::Always => {}
+            Opening::Until(end) => closes = closes.min(end),
+            Opening::From(next) => {
+                let opens = next.filter(|next| *next < window.closes);
+                let told = opens.map_or("does not open again".into(), |t| {
+                    format!("opens {}", stamp(t))
+                });
+                trace.push(Rule::Window, Verdict::Fail, told);
+                return opens.map_or(Standing::Lapsed(window), |opens| {
+                    Standing::NotYet(Window { opens, ..window })
+                });
+            }
+        }
+    }
+    Standing::InForce(Window { closes, ..window })
 }
 
 fn within(window: Window, now: Timestamp, trace: &mut Trace) -> Standing {

@@ -119,6 +119,7 @@ pub(crate) fn template(name: &str, level: i32) -> Template {
         approval_window: DAY,
         window: 2 * HOUR,
         max_duration: HOUR,
+        openings: Vec::new(),
         on_revoke: OnRevoke::RollBack,
         soak: 5 * MINUTE,
         checks: Vec::new(),
@@ -190,6 +191,7 @@ pub(crate) fn permit() -> Scene {
         },
         earliest_start: None,
         latest_start: None,
+        openings: Vec::new(),
     };
     let world = World {
         now: start(),
@@ -460,6 +462,9 @@ pub(crate) fn gate_of(world: &World) -> GateWorld {
         old: Some(old()),
         new: Some(new()),
         parent: None,
+        frozen: Vec::new(),
+        unsound: None,
+        exemptions: Vec::new(),
         facts: Some(Facts {
             baselines: [(KEY.to_owned(), baseline(&old()))].into(),
             armed: world.armed.iter().map(|a| (uid(), a.clone())).collect(),

@@ -61,6 +61,8 @@ fn denial(world: &GateWorld, judged: &Judged) -> String {
         judged.code
     };
     let first = match (code, known) {
+        (Code::FreezeActive, _) => format!("{workload} may not change {}.", judged.why),
+        (Code::GateUnavailable, None) => format!("{workload} may not change: {}.", judged.why),
         (Code::PermitRequired, _) => format!("{workload} may not change without a permit."),
         (_, Some(permit)) => format!(
             "{workload} may not change now; permit {permit}: {}.",
@@ -101,6 +103,10 @@ fn next(world: &GateWorld, code: Code, known: Option<&str>, change: &Change) -> 
             )
         }
         (Code::PermitWindow | Code::TargetBusy, _) => "wait, then apply again".to_owned(),
+        (Code::FreezeActive, _) => format!(
+            "wait; in an incident: kubectl permit request -n {} --template EMERGENCY-TEMPLATE --incident REF",
+            world.namespace
+        ),
         (Code::GateUnavailable, _) => {
             "try again; if it stays, ask whoever runs permit-operator".to_owned()
         }
