@@ -22,6 +22,7 @@ mod hold;
 pub mod invariant;
 pub mod leadership;
 pub mod lifecycle;
+pub mod news;
 pub mod parse;
 pub mod quantity;
 pub mod query;

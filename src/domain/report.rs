@@ -2,16 +2,19 @@
 //!
 //! For people and programs that wait; nothing ever takes an allow from it.
 
+mod checks;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use self::checks::checks;
 use super::aftermath::{Aftermath, Undoing};
 use super::conditions::conditions;
 use super::decide::Walk;
 use super::quorum::Ballot;
 use super::standing::{Window, stamp, told_revocation};
 use crate::api::condition::merge;
-use crate::api::permit::{CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target};
+use crate::api::permit::{Execution, PermitStatus, RevocationStatus, Summary, Target};
 use crate::api::vocabulary::{Decision, Phase, RevocationReason};
 
 /// The status to write.
@@ -110,7 +113,7 @@ fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
     if execution.finished_time.is_none() && rest.outcome.is_some() {
         execution.finished_time = now();
     }
-    // Once a minute is enough to survive a restart; each second would be a write each second.
+    // Whole minutes: what is lost at a restart is less than one.
     let healthy = i64::try_from(walk.world.healthy_for.as_secs()).unwrap_or(i64::MAX);
     if walk.phase == Phase::Validating {
         execution.healthy_seconds = execution.healthy_seconds.max(healthy - healthy % 60);
@@ -118,37 +121,6 @@ fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
         execution.healthy_seconds = execution.healthy_seconds.max(healthy);
     }
     Some(execution)
-}
-
-/// The checks in status: rewritten only where a verdict changed, so that a poll is not a write.
-fn checks(walk: &Walk<'_>) -> Vec<CheckStatus> {
-    let recorded = &walk.world.recorded.checks;
-    if walk.world.checks.is_empty() {
-        return recorded.clone();
-    }
-    let at_rest = walk.phase.is_terminal();
-    walk.world
-        .checks
-        .iter()
-        .map(|check| {
-            let verdict = format!("{:?}", check.verdict);
-            let before = recorded
-                .iter()
-                .find(|r| r.name == check.name && r.target == check.target);
-            if let Some(before) = before.filter(|b| b.verdict == verdict && !at_rest) {
-                return before.clone();
-            }
-            CheckStatus {
-                name: check.name.clone(),
-                target: check.target.clone(),
-                verdict,
-                reason: check.because.clone(),
-                value: check.value.clone(),
-                limit: check.limit.clone(),
-                time: Some(whole(&Time(walk.world.now))),
-            }
-        })
-        .collect()
 }
 
 fn revocation(walk: &Walk<'_>, rest: &Aftermath) -> Option<RevocationStatus> {
@@ -289,8 +261,6 @@ pub(super) fn message(walk: &Walk<'_>, rest: &Aftermath) -> String {
         };
     }
     match (&walk.waiting, walk.transitions.last()) {
-        // While it soaks the seconds would be a write each; the tree of `kubectl permit get` shows them.
-        (Some(("Soaking", _)), _) => "the change is rolled out; the guard watches".into(),
         (Some((_, why)), _) => why.clone(),
         (None, Some(step)) => step.because.clone(),
         (None, None) if walk.world.recorded.phase == Some(walk.phase) => {
