@@ -12,6 +12,7 @@ pub mod check;
 pub mod condition;
 pub mod facts;
 pub mod permit;
+pub mod reason;
 mod schema;
 mod status;
 pub mod template;

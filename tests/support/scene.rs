@@ -385,6 +385,11 @@ impl Scene {
                 permit: "checkout-1".into(),
                 phase,
                 outcome: Some(outcome),
+                reason: String::new(),
+                message: String::new(),
+                time: None,
+                issued_time: None,
+                trace: String::new(),
             });
         })
     }
