@@ -612,7 +612,7 @@ fn the_window_waits_until_it_opens() {
 #[test]
 fn the_rights_behind_an_issued_permit_are_asked_again_long_before_its_window_closes() {
     let decision = check(&permit().issued(), Phase::Issued, "AwaitingChange");
-    assert_eq!(decision.revisit, Some(Duration::from_secs(30)));
+    assert_eq!(decision.revisit, Some(16 * MINUTE));
 }
 
 #[test]

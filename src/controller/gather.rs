@@ -86,7 +86,7 @@ async fn may_use(ctx: &Context, request: &Request, at_rest: bool) -> Option<bool
         .await
 }
 
-/// The permit's ballots, each approval with what the access reviews say now; asked side by side.
+/// The permit's ballots, each approval with what the access reviews say; every person and role asked once, side by side.
 async fn ballots(
     ctx: &Context,
     request: &Request,
@@ -100,22 +100,42 @@ async fn ballots(
         .collect();
     let digest = template.map(|t| request.digest(&t.digest));
     let level = template.map_or(Level::Numbered(4), |t| t.level);
-    join_all(all.into_iter().map(|ballot| {
-        let matters = !at_rest
+    let matters = |ballot: &&Ballot| {
+        !at_rest
             && match ballot.decision {
                 Decision::Approve => ballot.digest == digest,
                 Decision::Resume => true,
                 _ => false,
-            };
-        async move {
-            if !matters {
-                return ballot;
             }
-            let rights = rights(ctx, request, &ballot, level).await;
-            Ballot { rights, ..ballot }
+    };
+    let mut asked: Vec<&Ballot> = Vec::new();
+    for ballot in all.iter().filter(matters) {
+        if !asked.iter().any(|known| asks_like(known, ballot)) {
+            asked.push(ballot);
         }
-    }))
-    .await
+    }
+    let answers = join_all(asked.iter().map(|b| rights(ctx, request, b, level))).await;
+    let answer_to = |ballot: &Ballot| {
+        let mut known = asked.iter().zip(&answers);
+        let same = known.find(|(known, _)| asks_like(known, ballot));
+        same.map_or_else(Rights::default, |(_, rights)| *rights)
+    };
+    let found: Vec<_> = all
+        .iter()
+        .map(|ballot| matters(&ballot).then(|| answer_to(ballot)))
+        .collect();
+    all.into_iter()
+        .zip(found)
+        .map(|(ballot, rights)| Ballot {
+            rights: rights.unwrap_or(ballot.rights),
+            ..ballot
+        })
+        .collect()
+}
+
+/// Whether two ballots are by the same person in the same role.
+fn asks_like(one: &Ballot, other: &Ballot) -> bool {
+    (&one.person, &one.groups, &one.role) == (&other.person, &other.groups, &other.role)
 }
 
 async fn rights(ctx: &Context, request: &Request, ballot: &Ballot, level: Level) -> Rights {
