@@ -141,7 +141,6 @@ fn armed(digest: &str, now: Timestamp, old: &Value) -> Armed {
         spec_digest: text(spec_digest(old)),
         template_digest: text(template_digest(old)),
         object: old.clone(),
-        breaching: Vec::new(),
     };
     Armed {
         permit: format!("{WORKLOAD}-1"),

@@ -126,9 +126,6 @@ pub struct Prior {
     /// The workload itself (kind, name, spec), for the difference and for the rollback; null if there was none.
     #[serde(default)]
     pub object: Value,
-    /// Names of checks that already breached before the change (`decisions.md` 26).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub breaching: Vec<String>,
 }
 
 /// The name of the Secret that holds the facts of a namespace.

@@ -12,7 +12,8 @@ use k8s_openapi::jiff::Timestamp;
 use crate::api::check::Signal;
 use crate::api::vocabulary::RevocationReason;
 use crate::domain::breach::{
-    Consequence, Memory, Soak, Verdict, consequence, describe, fold, shown_value,
+    Consequence, HoldReason, Memory, Soak, Verdict, Why, assess, consequence, describe, fold,
+    shown_value,
 };
 use crate::domain::check::GuardCheck;
 use crate::domain::reading::Reading;
@@ -30,6 +31,8 @@ pub struct GuardBook(Mutex<BTreeMap<String, Page>>);
 #[derive(Debug, Default)]
 struct Page {
     checks: BTreeMap<(String, String), Line>,
+    /// Whether a check of a target was outside its limit before the change, once that is known.
+    before: BTreeMap<(String, String), bool>,
     soak: Soak,
     refusals: BTreeMap<String, u32>,
 }
@@ -64,6 +67,24 @@ impl GuardBook {
             .is_none_or(|line| now >= line.due)
     }
 
+    /// Whether it is known how a check of a target stood before the change.
+    pub(super) fn knows_before(&self, uid: &str, target: &str, check: &str) -> bool {
+        let key = (target.to_owned(), check.to_owned());
+        let book = self.lock();
+        book.get(uid).is_some_and(|p| p.before.contains_key(&key))
+    }
+
+    /// Takes in how a check stood before the change. Where nobody could be asked it stays open, and is asked again.
+    pub(super) fn note_before(&self, about: &About<'_>, reading: &Reading) {
+        let breached = match assess(reading, &about.check.rules) {
+            Verdict::Unknown(Why::SourceDown | Why::QueryError) => return,
+            verdict => verdict == Verdict::Breached,
+        };
+        let mut book = self.lock();
+        let page = book.entry(about.uid.to_owned()).or_default();
+        page.before.insert(about.key(), breached);
+    }
+
     /// Takes one reading of one check in; `started` is when the change was seen stored.
     pub(super) fn take(
         &self,
@@ -74,12 +95,11 @@ impl GuardBook {
     ) {
         let mut book = self.lock();
         let page = book.entry(about.uid.to_owned()).or_default();
-        let key = (about.target.to_owned(), about.check.name.clone());
-        let before = page
-            .checks
-            .remove(&key)
-            .map_or_else(|| Memory::new(started, false), |line| line.memory);
-        let memory = fold(before, reading, &about.check.rules, now);
+        let key = about.key();
+        let breached = page.before.get(&key).copied().unwrap_or(false);
+        let known = page.checks.remove(&key).map(|line| line.memory);
+        let known = known.unwrap_or_else(|| Memory::new(started, breached));
+        let memory = fold(known.knowing(breached), reading, &about.check.rules, now);
         let fact = fact(about, &memory, reading);
         let pause = about.check.rules.interval.saturating_sub(LEEWAY);
         let due = now.checked_add(pause).unwrap_or(now);
@@ -153,13 +173,24 @@ pub(super) struct About<'a> {
     pub(super) check: &'a GuardCheck,
 }
 
+impl About<'_> {
+    fn key(&self) -> (String, String) {
+        (self.target.to_owned(), self.check.name.clone())
+    }
+}
+
 fn fact(about: &About<'_>, memory: &Memory, reading: &Reading) -> CheckFact {
     let rules = &about.check.rules;
     let by_signal = match rules.signal {
         Signal::ErrorRate => RevocationReason::SafetyViolation,
         Signal::Latency => RevocationReason::PerformanceDegradation,
     };
+    let mut because = describe(memory.verdict(), reading, rules);
     let (due, reason) = match consequence(memory, rules) {
+        Consequence::Hold(HoldReason::BreachedBefore) => {
+            because.push_str("; it was before the change, too");
+            (Due::Hold, by_signal)
+        }
         Consequence::GoOn | Consequence::Wait => (Due::Nothing, by_signal),
         Consequence::Hold(_) => (Due::Hold, by_signal),
         Consequence::RollBack(reason) => (Due::RollBack, reason),
@@ -172,7 +203,7 @@ fn fact(about: &About<'_>, memory: &Memory, reading: &Reading) -> CheckFact {
             Verdict::Breached => Health::Breached,
             Verdict::Unknown(_) => Health::Unknown,
         },
-        because: describe(memory.verdict(), reading, rules),
+        because,
         value: shown_value(reading),
         limit: rules.max.to_string(),
         reason,
@@ -216,6 +247,56 @@ mod tests {
     #[test]
     fn a_check_of_one_second_is_asked_at_every_poll_however_late_its_answer_came() {
         assert!(is_due_again("1s", Duration::from_millis(999)));
+    }
+
+    /// What becomes of a change after `before` of what was asked about the time before it, and a breach since.
+    fn breached_after(before: Option<Observed>) -> CheckFact {
+        let (book, check) = (GuardBook::default(), check("1s"));
+        let about = About {
+            uid: "u",
+            target: "Deployment/checkout",
+            check: &check,
+        };
+        let start: Timestamp = "2026-11-21T21:00:00Z".parse().unwrap();
+        let reading = |observed, at| Reading {
+            observed,
+            total: Some(100.0),
+            sampled: Some(at),
+            evaluated: Some(at),
+            note: String::new(),
+        };
+        if let Some(observed) = before {
+            book.note_before(&about, &reading(observed, start));
+        }
+        let later = start + Duration::from_mins(1);
+        book.take(&about, &reading(Observed::Value(0.5), later), start, later);
+        book.facts("u").remove(0)
+    }
+
+    #[test]
+    fn what_was_broken_before_the_change_is_held_and_what_was_not_is_rolled_back() {
+        let held = breached_after(Some(Observed::Value(0.5)));
+        assert_eq!(held.due, Due::Hold);
+        assert!(held.because.contains("before the change"), "{held:?}");
+        for before in [Observed::Value(0.01), Observed::Missing] {
+            assert_eq!(breached_after(Some(before)).due, Due::RollBack);
+        }
+        assert_eq!(breached_after(None).due, Due::RollBack);
+    }
+
+    #[test]
+    fn what_nobody_could_be_asked_about_is_asked_again() {
+        let (book, check) = (GuardBook::default(), check("1s"));
+        let about = About {
+            uid: "u",
+            target: "Deployment/checkout",
+            check: &check,
+        };
+        for (observed, knows) in [(Observed::SourceDown, false), (Observed::Missing, true)] {
+            let nothing = Readings::none(observed, "");
+            book.note_before(&about, nothing.of("shop", "checkout"));
+            assert_eq!(book.knows_before("u", about.target, "errors"), knows);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub mod admitted;
 mod apply;
+mod ask;
 mod book;
 mod census;
 mod desk;

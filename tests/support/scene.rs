@@ -103,7 +103,6 @@ pub(crate) fn prior(object: &Value) -> Prior {
         spec_digest: spec_digest(object).unwrap().to_string(),
         template_digest: template_digest(object).unwrap().to_string(),
         object: comparable(object),
-        breaching: Vec::new(),
     }
 }
 
