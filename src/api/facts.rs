@@ -25,6 +25,8 @@ pub const DATA_KEY: &str = "data.json";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Facts {
+    /// Whether what stood there at enrolment is on record. Permits may be issued before.
+    pub enrolled: bool,
     /// The last spec of each workload that was permitted and validated, or stood there at enrolment.
     pub baselines: BTreeMap<String, Baseline>,
     /// What each issued permit could be rolled back to, by the permit's UID. Without an entry here nothing is admitted.
@@ -65,6 +67,11 @@ pub struct Spent {
 const WORDED: usize = 500;
 
 impl Facts {
+    /// Whether the baselines of enrolment were taken.
+    pub const fn is_enrolled(&self) -> bool {
+        self.enrolled
+    }
+
     /// Remembers how a permit ended, and forgets the words of what ended long ago: a namespace has room for thousands
     /// of ends, not for a sentence about each.
     pub fn settle(&mut self, uid: String, spent: Spent) {

@@ -18,6 +18,7 @@ mod conditions;
 pub mod decide;
 pub mod effect;
 mod ending;
+pub mod enrolment;
 pub mod gate;
 mod hold;
 pub mod invariant;

@@ -313,6 +313,7 @@ async fn arm(api: &Api) {
         targets: [("Deployment/checkout".to_owned(), prior)].into(),
     };
     let facts = Facts {
+        enrolled: true,
         armed: [("p-1".to_owned(), armed)].into(),
         ..Facts::default()
     };

@@ -463,6 +463,7 @@ pub(crate) fn gate_of(world: &World) -> GateWorld {
         new: Some(new()),
         parent: None,
         facts: Some(Facts {
+            enrolled: true,
             baselines: [(KEY.to_owned(), baseline(&old()))].into(),
             armed: world.armed.iter().map(|a| (uid(), a.clone())).collect(),
             spent: world.spent.iter().map(|s| (uid(), s.clone())).collect(),
