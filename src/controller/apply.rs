@@ -31,11 +31,25 @@ pub(super) async fn apply(
     if is_due(ctx, permit, &decision.status) {
         write_status(ctx, world, &decision.status).await?;
     }
+    begin(ctx, world, &decision);
     count(ctx, world, &decision);
     // Side by side: a rollback does not wait for Events, and a refused one is told all the same.
     let showing = events::show(ctx, permit, world, &decision.announcements);
     let ((), done) = futures::join!(showing, after(ctx, world, &decision));
     done
+}
+
+/// The start of a change that this process saw is kept, whatever the status says later.
+fn begin(ctx: &Context, world: &World, decision: &Decision) {
+    let has_begun = decision
+        .transitions
+        .iter()
+        .any(|step| step.to == Phase::Executing);
+    let execution = decision.status.execution.as_ref();
+    let started = execution.and_then(|e| e.started_time.as_ref());
+    if let Some(started) = started.filter(|_| has_begun && !decision.phase.is_terminal()) {
+        ctx.guard.begin(&world.request.uid, started.0);
+    }
 }
 
 /// Whether a status is written now: news at once, other numbers of the same state once a minute.

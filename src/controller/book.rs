@@ -1,15 +1,17 @@
 //! The guard's book: what the checks of each running permit have seen, in memory.
 //!
-//! Lost with the process and built again from polls; the soak goes on from what the status recorded. Folding and
-//! judging are `domain::breach`'s.
+//! Lost with the process and built again from polls; only then the start and the soak go on from what the status
+//! recorded, which is otherwise put right by it. Folding and judging are `domain::breach`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::check::Signal;
+use crate::api::permit::Execution;
 use crate::api::vocabulary::RevocationReason;
 use crate::domain::breach::{
     Consequence, HoldReason, Memory, Soak, Verdict, Why, assess, consequence, describe, fold,
@@ -30,6 +32,8 @@ pub struct GuardBook(Mutex<BTreeMap<String, Page>>);
 /// What is remembered of one.
 #[derive(Debug, Default)]
 struct Page {
+    /// When its change was seen stored.
+    started: Option<Timestamp>,
     checks: BTreeMap<(String, String), Line>,
     /// Whether a check of a target was outside its limit before the change, once that is known.
     before: BTreeMap<(String, String), bool>,
@@ -50,12 +54,40 @@ impl GuardBook {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the page of a permit, with the soak that its status recorded.
-    pub(super) fn open(&self, uid: &str, recorded: Duration) {
-        self.lock().entry(uid.to_owned()).or_insert_with(|| Page {
-            soak: Soak::recorded(recorded),
+    /// Opens a new page for a change that begins now; nothing is taken from a status.
+    pub(super) fn begin(&self, uid: &str, started: Timestamp) {
+        let page = Page {
+            started: Some(started),
             ..Page::default()
-        });
+        };
+        self.lock().insert(uid.to_owned(), page);
+    }
+
+    /// Opens the page of a change that began before this process led, as its status recorded it; answers with the
+    /// start that counts, which is that of the page if it is open already.
+    pub(super) fn open(&self, uid: &str, started: Timestamp, soaked: Duration) -> Timestamp {
+        let mut book = self.lock();
+        let page = book.entry(uid.to_owned()).or_default();
+        *page.started.get_or_insert_with(|| {
+            page.soak = Soak::recorded(soaked);
+            started
+        })
+    }
+
+    /// Whether this process knows of a change under the permit that began.
+    pub(super) fn has_begun(&self, uid: &str) -> bool {
+        self.lock().get(uid).is_some_and(|p| p.started.is_some())
+    }
+
+    /// Puts right what a status says of a running change and this process knows itself.
+    pub(super) fn correct(&self, uid: &str, execution: &mut Execution) {
+        let book = self.lock();
+        let Some((page, started)) = book.get(uid).and_then(|p| Some((p, p.started?))) else {
+            return;
+        };
+        let healthy = i64::try_from(page.soak.healthy().as_secs()).unwrap_or(i64::MAX);
+        execution.started_time = Some(Time(started));
+        execution.healthy_seconds = execution.healthy_seconds.clamp(0, healthy);
     }
 
     /// Whether a check of a target is due.
@@ -160,7 +192,14 @@ impl GuardBook {
         self.lock().retain(|uid, _| living.contains(uid));
     }
 
-    /// Forgets a permit: it is at rest, or a person has ended its hold.
+    /// Forgets what the checks of a permit saw: a person has ended its hold.
+    pub(super) fn forgive(&self, uid: &str) {
+        if let Some(page) = self.lock().get_mut(uid) {
+            page.checks.clear();
+        }
+    }
+
+    /// Forgets a permit: it is at rest.
     pub(super) fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }
@@ -282,6 +321,38 @@ mod tests {
             assert_eq!(breached_after(Some(before)).due, Due::RollBack);
         }
         assert_eq!(breached_after(None).due, Due::RollBack);
+    }
+
+    #[test]
+    fn a_status_that_says_otherwise_of_a_running_change_is_put_right() {
+        let book = GuardBook::default();
+        let start: Timestamp = "2026-11-21T21:00:00Z".parse().unwrap();
+        let forged = Execution {
+            started_time: Some(Time(start + Duration::from_hours(9))),
+            healthy_seconds: 9_999,
+            ..Execution::default()
+        };
+        let mut unknown = forged.clone();
+        book.correct("u", &mut unknown);
+        assert_eq!(unknown, forged, "nothing is known of it");
+        book.begin("u", start);
+        let later = start + Duration::from_hours(9);
+        assert_eq!(book.open("u", later, Duration::from_hours(1)), start);
+        let mut execution = forged;
+        book.correct("u", &mut execution);
+        assert_eq!(execution.started_time, Some(Time(start)));
+        assert_eq!(execution.healthy_seconds, 0);
+    }
+
+    #[test]
+    fn after_a_restart_a_change_goes_on_from_what_its_status_recorded() {
+        let book = GuardBook::default();
+        let start: Timestamp = "2026-11-21T21:00:00Z".parse().unwrap();
+        let soaked = Duration::from_mins(3);
+        assert_eq!(book.open("u", start, soaked), start);
+        assert_eq!(book.healthy_for("u"), soaked);
+        book.forgive("u");
+        assert_eq!(book.healthy_for("u"), soaked);
     }
 
     #[test]

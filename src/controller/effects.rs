@@ -54,7 +54,7 @@ async fn one(
             settle(ctx, world, spent, baselines).await
         }
         Effect::Forgive => {
-            ctx.guard.forget(&world.request.uid);
+            ctx.guard.forgive(&world.request.uid);
             Ok(())
         }
     }

@@ -28,7 +28,10 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
     let revisions = ctx.caches.revisions(&request.spec.template);
     let revision = governing(&revisions, request.created).cloned();
     let facts = ctx.caches.facts(&request.namespace).unwrap_or_default();
-    let recorded = permit.status.clone().unwrap_or_default();
+    let mut recorded = permit.status.clone().unwrap_or_default();
+    if let Some(execution) = &mut recorded.execution {
+        ctx.guard.correct(&request.uid, execution);
+    }
     let at_rest = facts.spent.contains_key(&request.uid);
     let template = revision.as_ref().and_then(|r| r.template.as_ref().ok());
     let (ballots, may_use) = futures::join!(
@@ -165,12 +168,14 @@ fn target_fact(ctx: &Context, request: &Request, facts: &Facts, target: &Target)
     let key = target_key(target);
     let others = ctx.caches.permits_naming(&request.namespace, &key);
     let runs = |p: &&Arc<Permit>| {
-        p.uid()
-            .is_some_and(|uid| uid != request.uid && facts.armed.contains_key(&uid))
-            && p.status
-                .as_ref()
-                .and_then(|s| s.phase)
-                .is_some_and(Phase::is_running)
+        let phase = p.status.as_ref().and_then(|s| s.phase);
+        let is_told = phase.is_some_and(Phase::is_running);
+        let has_ended = phase.is_some_and(Phase::is_terminal);
+        // What this process saw begin runs, though its status may not say so.
+        let may_run = |uid: &str| is_told || ctx.guard.has_begun(uid) && !has_ended;
+        p.uid().is_some_and(|uid| {
+            uid != request.uid && facts.armed.contains_key(&uid) && may_run(&uid)
+        })
     };
     TargetFact {
         target: target.clone(),

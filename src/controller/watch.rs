@@ -141,6 +141,9 @@ fn watched(ctx: &Context, permit: Arc<Permit>) -> Option<Watched> {
         .clone()
         .filter(|_| status.phase.is_some_and(Phase::is_running))?;
     let uid = permit.uid()?;
+    // What was never issued does not run, whatever its status says.
+    let facts = ctx.caches.shared_facts(&permit.namespace()?)?;
+    let issued = facts.armed.get(&uid)?.issued_time.as_ref()?.0;
     let created = permit.metadata.creation_timestamp.as_ref()?.0;
     let revisions = ctx.caches.revisions(&permit.spec.template);
     let checks = governing(&revisions, created)?
@@ -150,12 +153,14 @@ fn watched(ctx: &Context, permit: Arc<Permit>) -> Option<Watched> {
         .checks
         .clone();
     let soaks = status.phase == Some(Phase::Validating);
+    let now = ctx.clock.now();
+    let recorded = execution.started_time.as_ref().map_or(now, |t| t.0);
+    // Neither before its issuance nor yet to come, and healthy no longer than it ran.
+    let recorded = recorded.min(now).max(issued.min(now));
+    let ran = Duration::try_from(now.duration_since(recorded)).unwrap_or_default();
     let healthy = u64::try_from(execution.healthy_seconds).unwrap_or(0);
-    ctx.guard.open(&uid, Duration::from_secs(healthy));
-    let started = execution
-        .started_time
-        .as_ref()
-        .map_or_else(|| ctx.clock.now(), |t| t.0);
+    let healthy = Duration::from_secs(healthy).min(ran);
+    let started = ctx.guard.open(&uid, recorded, healthy);
     Some(Watched {
         permit,
         uid,
