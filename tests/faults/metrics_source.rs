@@ -128,7 +128,8 @@ async fn a_change_of_what_was_broken_before_is_held_and_not_undone() -> Result<(
 /// the state before whatever comes next.
 async fn is_broken(prometheus: &Prometheus) -> Result<()> {
     let all = "sum(increase(http_requests_total{namespace=\"shop\"}[5s] offset 4s))";
-    let errors = "sum(increase(http_requests_total{namespace=\"shop\",code=~\"5..\"}[5s] offset 4s))";
+    let errors =
+        "sum(increase(http_requests_total{namespace=\"shop\",code=~\"5..\"}[5s] offset 4s))";
     let query = format!("{errors} > 0.1 * {all} and {all} > 20");
     let look = || async {
         let found = prometheus.query(&query).await?;
