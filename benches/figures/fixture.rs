@@ -103,6 +103,7 @@ pub(crate) fn covered(permit: &Permit) -> Result<GateWorld> {
     let digest = request.digest(&template.digest);
     let now: Timestamp = "2026-11-21T20:10:00Z".parse().context("a time")?;
     let facts = Facts {
+        enrolled: true,
         armed: BTreeMap::from([(request.uid.clone(), armed(&digest, now, &old))]),
         ..Facts::default()
     };
@@ -146,7 +147,6 @@ fn armed(digest: &str, now: Timestamp, old: &Value) -> Armed {
         spec_digest: text(spec_digest(old)),
         template_digest: text(template_digest(old)),
         object: old.clone(),
-        breaching: Vec::new(),
     };
     Armed {
         permit: format!("{WORKLOAD}-1"),

@@ -25,6 +25,8 @@ pub const DATA_KEY: &str = "data.json";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Facts {
+    /// Whether what stood there at enrolment is on record. Permits may be issued before.
+    pub enrolled: bool,
     /// The last spec of each workload that was permitted and validated, or stood there at enrolment.
     pub baselines: BTreeMap<String, Baseline>,
     /// What each issued permit could be rolled back to, by the permit's UID. Without an entry here nothing is admitted.
@@ -44,6 +46,51 @@ pub struct Spent {
     /// The outcome, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Why, in one word of the stable list.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Why, in words; empty once they were forgotten.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// When it was settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    /// When it had been issued, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_time: Option<Time>,
+    /// A digest of the trace in its status; empty once it was forgotten.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trace: String,
+}
+
+/// How many permits at rest are remembered with their words; of older ones how they ended stays.
+const WORDED: usize = 500;
+
+impl Facts {
+    /// Whether the baselines of enrolment were taken.
+    pub const fn is_enrolled(&self) -> bool {
+        self.enrolled
+    }
+
+    /// Remembers how a permit ended, and forgets the words of what ended long ago: a namespace has room for thousands
+    /// of ends, not for a sentence about each.
+    pub fn settle(&mut self, uid: String, spent: Spent) {
+        self.armed.remove(&uid);
+        self.spent.insert(uid, spent);
+        let mut worded: Vec<_> = self.spent.values_mut().filter(|s| s.is_worded()).collect();
+        let surplus = worded.len().saturating_sub(WORDED);
+        worded.sort_by_key(|s| s.time.as_ref().map(|t| t.0));
+        for old in worded.into_iter().take(surplus) {
+            old.message.clear();
+            old.trace.clear();
+        }
+    }
+}
+
+impl Spent {
+    const fn is_worded(&self) -> bool {
+        !self.message.is_empty() || !self.trace.is_empty()
+    }
 }
 
 /// The identity of an accepted spec.
@@ -86,9 +133,6 @@ pub struct Prior {
     /// The workload itself (kind, name, spec), for the difference and for the rollback; null if there was none.
     #[serde(default)]
     pub object: Value,
-    /// Names of checks that already breached before the change (`decisions.md` 26).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub breaching: Vec<String>,
 }
 
 /// The name of the Secret that holds the facts of a namespace.

@@ -4,6 +4,7 @@
 //! Decides nothing about permits or changes. Knows neither the gate nor the controller.
 
 pub mod access;
+pub mod answers;
 pub mod authority;
 pub mod caches;
 pub mod certificates;
@@ -15,6 +16,7 @@ pub mod kinds;
 pub mod leadership;
 pub mod lease;
 pub mod match_conditions;
+pub mod rights;
 pub mod tenure;
 pub mod webhook_config;
 pub mod webhook_keeper;

@@ -1,6 +1,7 @@
 //! Enrolment: the first time a namespace is gated, what stands there becomes its baseline.
 //!
-//! Done once; from then on only a validated change moves a baseline. Does not know how strictly the gate answers.
+//! Done once, whatever else is on record about the namespace by then; from then on only a validated change moves a
+//! baseline. Does not know how strictly the gate answers.
 
 use tracing::{info, warn};
 
@@ -8,13 +9,14 @@ use super::permit::chain;
 use super::{Context, Error, facts};
 use crate::api::facts::Facts;
 use crate::api::vocabulary::GateMode;
-use crate::domain::applied::baseline;
+use crate::domain::enrolment;
 
-/// Takes the baselines of every namespace that is gated and has none yet.
+/// Takes the baselines of every namespace that is gated and was not before.
 pub(super) async fn enrol(ctx: &Context) {
     for (namespace, label) in ctx.caches.gated_namespaces() {
         let is_gated = GateMode::of_label(Some(&label), GateMode::Off) != GateMode::Off;
-        if !is_gated || ctx.caches.facts(&namespace).is_some() {
+        let known = ctx.caches.shared_facts(&namespace);
+        if !is_gated || known.is_some_and(|facts| facts.is_enrolled()) {
             continue;
         }
         match one(ctx, &namespace).await {
@@ -29,12 +31,10 @@ pub(super) async fn enrol(ctx: &Context) {
 }
 
 async fn one(ctx: &Context, namespace: &str) -> Result<usize, Error> {
-    let found = ctx.caches.workloads_in(namespace).into_iter();
-    let baselines = found.filter_map(|(key, object)| Some((key, baseline(&object, "")?)));
-    let found = Facts {
-        baselines: baselines.collect(),
-        ..Facts::default()
-    };
-    facts::write(ctx, namespace, &found, None).await?;
-    Ok(found.baselines.len())
+    let live = ctx.caches.workloads_in(namespace);
+    facts::edit(ctx, namespace, |facts: &mut Facts| {
+        enrolment::enrol(facts, &live);
+    })
+    .await?;
+    Ok(live.len())
 }

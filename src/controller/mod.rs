@@ -4,6 +4,7 @@
 
 pub mod admitted;
 mod apply;
+mod ask;
 mod book;
 mod census;
 mod desk;
@@ -19,6 +20,7 @@ mod orphans;
 mod permit;
 mod record;
 mod revisions;
+mod rights;
 mod rollback;
 mod watch;
 
@@ -32,6 +34,7 @@ pub use desk::Desk;
 pub use drifts::record_drifts;
 pub use error::Error;
 pub use permit::run;
+pub use rights::follow_rights;
 pub use watch::watch;
 
 use crate::clock::Clock;

@@ -42,7 +42,7 @@ pub struct Case<'a> {
 /// What ends a permit's power, if anything does: an object that says so, or the facts.
 pub fn ended(case: &Case<'_>, digest: &str) -> Option<(Phase, String)> {
     if let Some(spent) = case.spent {
-        return Some((spent.phase, format!("it is spent: {}", spent.phase)));
+        return Some((spent.phase, format!("it is spent: {}", told_end(spent))));
     }
     let find = |decision| case.ballots.iter().find(move |b| b.decision == decision);
     if let Some(b) = find(Decision::Revoke) {
@@ -67,6 +67,21 @@ pub fn ended(case: &Case<'_>, digest: &str) -> Option<(Phase, String)> {
                 format!("cancelled by {}: {}", b.person, b.reasoning),
             )
         })
+}
+
+/// How a settled permit ended: phase, reason, time, and the words as long as they are kept.
+pub fn told_end(spent: &Spent) -> String {
+    let mut told = spent.phase.to_string();
+    if !spent.reason.is_empty() && !spent.message.starts_with(&spent.reason) {
+        told = format!("{told} ({})", spent.reason);
+    }
+    if let Some(time) = &spent.time {
+        told = format!("{told} at {}", stamp(time.0));
+    }
+    if !spent.message.is_empty() {
+        told = format!("{told}: {}", spent.message);
+    }
+    told
 }
 
 /// Why and by whom a permit is revoked, in one sentence.

@@ -106,7 +106,7 @@ impl Leader {
         let ctx = Arc::new(Context {
             namespace: self.run.namespace.clone(),
             caches: self.caches,
-            access: Access::new(self.client.clone()),
+            access: Access::remembering(self.client.clone()),
             ledger: Arc::new(ledger),
             backlog: Backlog::new(BACKLOG),
             probe: probe(&self.run)?,
@@ -126,6 +126,7 @@ impl Leader {
         let stamping = second.keep(self.served);
         tokio::select! {
             () = controller::run(Arc::clone(&ctx), dues, stop.clone()) => {}
+            () = controller::follow_rights(Arc::clone(&ctx), due.clone()) => {}
             () = controller::watch(Arc::clone(&ctx), due, stop) => {}
             () = controller::record_drifts(ctx, drifts) => {}
             kept = judging => kept?,

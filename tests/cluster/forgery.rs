@@ -95,13 +95,32 @@ async fn a_revocation_cannot_be_written_away() -> Result<()> {
             .kubectl(&User::person("bob"), &revoke, None)
             .await?
             .ok()?;
-        stage.reaches("one", "Revoked").await?;
+        let revoked = stage.reaches("one", "Revoked").await?;
         for _ in 0..3 {
             let mut forged = issued_for_ever();
             forged["revocation"] = Value::Null;
+            forged["trace"] =
+                json!([{"rule": "approvals", "verdict": "Pass", "because": "forged"}]);
             forge(&stage, "one", &forged).await?;
             is_denied(&stage, "1.5.0").await?;
         }
+        let denied = stage.set_image(&User::person("alice"), "1.5.0").await?;
+        ensure!(
+            denied.stderr.contains("Incident by bob@example.com: stop"),
+            "the denial does not say why: {}",
+            denied.stderr
+        );
+        let is_back = || async {
+            let now = stage.get("permit/one").await?;
+            let told = now.pointer("/status/trace").cloned().unwrap_or_default();
+            ensure!(
+                now.pointer("/status/issuedTime") == revoked.pointer("/status/issuedTime")
+                    && !told.to_string().contains("forged"),
+                "{now}"
+            );
+            Ok(())
+        };
+        eventually(stage::PATIENCE, "time and trace are written back", is_back).await?;
         let restored = stage.reaches("one", "Revoked").await?;
         let reason = restored
             .pointer("/status/revocation/reason")

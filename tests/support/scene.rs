@@ -104,7 +104,6 @@ pub(crate) fn prior(object: &Value) -> Prior {
         spec_digest: spec_digest(object).unwrap().to_string(),
         template_digest: template_digest(object).unwrap().to_string(),
         object: comparable(object),
-        breaching: Vec::new(),
     }
 }
 
@@ -388,6 +387,11 @@ impl Scene {
                 permit: "checkout-1".into(),
                 phase,
                 outcome: Some(outcome),
+                reason: String::new(),
+                message: String::new(),
+                time: None,
+                issued_time: None,
+                trace: String::new(),
             });
         })
     }
@@ -466,6 +470,7 @@ pub(crate) fn gate_of(world: &World) -> GateWorld {
         unsound: None,
         exemptions: Vec::new(),
         facts: Some(Facts {
+            enrolled: true,
             baselines: [(KEY.to_owned(), baseline(&old()))].into(),
             armed: world.armed.iter().map(|a| (uid(), a.clone())).collect(),
             spent: world.spent.iter().map(|s| (uid(), s.clone())).collect(),
