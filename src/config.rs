@@ -122,7 +122,7 @@ pub struct Run {
 pub enum DefaultMode {
     /// Nothing.
     Off,
-    /// Judge and record, and admit.
+    /// Judge, count and log, and admit.
     #[default]
     Audit,
     /// Judge and deny.

@@ -879,7 +879,7 @@ fn a_template_that_demands_signatures_is_never_enough() {
             .under(|t| t.demands_signature = true)
             .issued()
             .gate(),
-        Code::PermitPending,
+        Code::PermitRevoked,
         "signed approvals",
     );
 }
@@ -889,13 +889,13 @@ fn a_permit_for_another_place_is_never_enough() {
     let elsewhere = permit().under(|t| t.applies_to.namespaces = vec!["bank".into()]);
     denies(
         &elsewhere.issued().gate(),
-        Code::PermitPending,
+        Code::PermitRevoked,
         "does not govern namespace `shop`",
     );
     let staging = permit().with(|w| w.request.spec.environment = Some("staging".into()));
     denies(
         &staging.issued().gate(),
-        Code::PermitPending,
+        Code::PermitRevoked,
         "says environment `staging`",
     );
 }
@@ -905,7 +905,7 @@ fn a_service_accounts_permit_is_never_enough() {
     let bot = "system:serviceaccount:flux:bot";
     denies(
         &permit().requested_by(bot).issued().gate(),
-        Code::PermitPending,
+        Code::PermitRevoked,
         "no person signed",
     );
 }
@@ -918,7 +918,7 @@ fn an_emergency_without_its_incident_is_never_enough() {
             .with(|w| w.request.spec.incident = None)
             .issued()
             .gate(),
-        Code::PermitPending,
+        Code::PermitRevoked,
         "incident",
     );
 }
@@ -927,7 +927,7 @@ fn an_emergency_without_its_incident_is_never_enough() {
 fn the_requester_must_be_allowed_to_use_the_template_now() {
     denies(
         &permit().with(|w| w.may_use = Some(false)).issued().gate(),
-        Code::PermitPending,
+        Code::PermitRevoked,
         "lacks the verb `use`",
     );
     denies(
@@ -1071,6 +1071,13 @@ fn another_running_permit_keeps_the_target() {
             w.candidates[0].busy_with = Some("other".into());
         }),
         Code::TargetBusy,
+        "permit other runs on it",
+    );
+    denies(
+        &with(permit().issued().gate(), |w| {
+            w.candidates[0].busy_with = Some(String::new());
+        }),
+        Code::TargetBusy,
         "another permitted change",
     );
 }
@@ -1161,6 +1168,71 @@ fn the_armed_facts_of_one_permit_serve_no_other() {
 }
 
 // --- words
+
+#[track_caller]
+fn advises(world: &GateWorld, lines: &[&str]) {
+    let message = gate(world).message;
+    for line in lines {
+        let is_said = message.lines().any(|said| said == *line);
+        assert!(is_said, "no `{line}` in:\n{message}");
+    }
+}
+
+#[test]
+fn a_permit_that_waits_for_people_tells_the_whole_command_that_approves_it() {
+    advises(
+        &permit()
+            .needs(&["security-lead", "sre"], 1)
+            .armed()
+            .recorded(Phase::Issued)
+            .gate(),
+        &[
+            "  change    image app 1 -> 2",
+            "  template  standard (level 2: 1 of security-lead or sre, never the requester)",
+            "  next      kubectl permit approve checkout-1 -n shop --role security-lead --reason TEXT",
+            "  status    kubectl permit get checkout-1 -n shop",
+        ],
+    );
+    // Nobody has anything to approve where only the operator has something to do.
+    let waits = permit().approved_by("bob").recorded(Phase::Approved);
+    advises(&waits.gate(), &["  next      wait, then apply again"]);
+}
+
+#[test]
+fn a_denial_without_a_permit_names_the_template_that_governs() {
+    let all = vec![template("low", 1), template("high", 2)];
+    advises(
+        &templates(all),
+        &[
+            "  template  high (level 2: 1 of tech-lead, never the requester)",
+            "  next      kubectl permit request deploy/checkout --image app=shop/checkout:2 -n shop --template high --purpose TEXT",
+        ],
+    );
+}
+
+#[test]
+fn a_permit_that_can_never_be_granted_is_requested_anew_and_not_approved() {
+    let refused = permit().under(|t| t.demands_signature = true).issued();
+    let message = gate(&refused.gate()).message;
+    assert!(
+        message.contains("  next      kubectl permit request deploy/checkout"),
+        "{message}"
+    );
+}
+
+#[test]
+fn somebody_else_is_told_who_may_make_the_change() {
+    let by = |executors: &[&str]| {
+        let named = executors.iter().map(ToString::to_string).collect();
+        let scene = permit().with(|w| w.request.spec.executors = named);
+        with(scene.issued().gate(), |w| w.username = "mallory".into())
+    };
+    advises(&by(&[]), &["  next      let an executor do it: ana"]);
+    advises(
+        &by(&["flux", "argo"]),
+        &["  next      let an executor do it: flux, argo"],
+    );
+}
 
 #[test]
 fn a_message_is_bounded_and_its_first_line_stands_alone() {

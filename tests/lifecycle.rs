@@ -79,6 +79,7 @@ fn the_diagram_in_the_readme_is_the_table() {
     let text = fs::read_to_string(file).unwrap();
     let (before, rest) = text.split_once(BEGIN).expect("README.md has the block");
     let (_, after) = rest.split_once(END).expect("the block has its end");
+    assert!(!after.contains(BEGIN), "README.md has the block twice");
     let drawn = mermaid();
     golden::assert_golden(
         "README.md",

@@ -33,6 +33,38 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// Every type, in declared order.
+    pub const ALL: [Self; 10] = [
+        Self::Accepted,
+        Self::Approved,
+        Self::Decided,
+        Self::Active,
+        Self::Executed,
+        Self::Validated,
+        Self::Finished,
+        Self::Succeeded,
+        Self::Held,
+        Self::TemplateOutdated,
+    ];
+
+    /// What True says, and what False says where it is more than the opposite; for the reference.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Accepted => "template resolved, spec valid; False: it can never proceed",
+            Self::Approved => "quorum reached; False: rejected, or ended before it was issued",
+            Self::Decided => "decided either way",
+            Self::Active => "the gate would admit a matching change now",
+            Self::Executed => "the rollout finished; False: it failed or was rolled back",
+            Self::Validated => "the soak passed; False: it was revoked before",
+            Self::Finished => "at rest: closed, or over otherwise and undone",
+            Self::Succeeded => "closed with success; False: ended otherwise",
+            Self::Held => "the guard holds; `Resume` or `Revoke` ends it",
+            Self::TemplateOutdated => {
+                "its template has other content since; the permit keeps its own"
+            }
+        }
+    }
+
     /// The type's name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -138,6 +138,7 @@ pub struct PermitSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.images) || has(self.podTemplateDigest) || (has(self.operations) && size(self.operations) > 0)").message("a target names an outcome: give images, podTemplateDigest or operations"))]
 #[x_kube(validation = Rule::new(KNOWN_KIND).message("kind is one of Kubernetes' own that are gated, such as Deployment, StatefulSet, DaemonSet, CronJob, Job or Pod, or written as Kind.group").field_path(".kind"))]
+#[x_kube(validation = Rule::new("!has(self.operations) || self.operations.all(o, !(o in ['Deploy', 'Create', 'Rollback']))").message("Deploy, Create and Rollback need a named outcome: give images or podTemplateDigest instead").field_path(".operations"))]
 #[x_kube(validation = Rule::new("!(has(self.images) && has(self.podTemplateDigest))").message("images and podTemplateDigest exclude each other: the digest already names every image"))]
 pub struct Target {
     /// Kind of the workload; of a group that is not Kubernetes' own as `Kind.group`. Default: `Deployment`.

@@ -59,7 +59,7 @@ pub struct PermitStatus {
     /// Printable strings for `kubectl get`.
     #[serde(default)]
     pub summary: Summary,
-    /// The contract for programs: see the reference of condition types.
+    /// The contract for programs: see `docs/reference/conditions.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -149,6 +149,46 @@ impl RevocationReason {
 }
 
 vocabulary! {
+    /// What an Event tells of, on a permit and for some on its workloads.
+    EventReason {
+        /// A permit was made.
+        PermitRequested,
+        /// It is valid and waits for approvals.
+        ReviewStarted,
+        /// An approver asked for changes.
+        ChangesRequested,
+        /// Quorum is met.
+        PermitApproved,
+        /// The change may start.
+        PermitIssued,
+        /// A covered change was stored.
+        ExecutionStarted,
+        /// The rollout is complete and the guard watches.
+        ValidationStarted,
+        /// The soak passed.
+        PermitClosed,
+        /// It can never proceed, or an approver said no.
+        PermitRejected,
+        /// A window closed.
+        PermitExpired,
+        /// A check breached its limit, and the permit is revoked.
+        GuardBreached,
+        /// Its power was ended otherwise.
+        PermitRevoked,
+        /// The requester ended it.
+        PermitCancelled,
+        /// The former pod template is being restored.
+        RollbackStarted,
+        /// The workload is stable on its former template.
+        RollbackCompleted,
+        /// The change could not be undone.
+        RollbackFailed,
+        /// The rollout waits for a person.
+        PermitHeld,
+    }
+}
+
+vocabulary! {
     /// What a change does to a workload, worked out from the difference of old and new.
     Operation {
         /// Images, commands, arguments.
@@ -203,7 +243,7 @@ vocabulary! {
         Enforce,
         /// Denials are warnings.
         Warn,
-        /// Denials are recorded.
+        /// Denials are admitted, counted and logged, and noted in the API server's audit log.
         Audit,
         /// Not gated.
         Off,

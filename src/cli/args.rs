@@ -28,7 +28,7 @@ pub(super) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done or admitted, 1 error, 2 wrong usage, 10 not permitted, 11 still waiting, \
-12 rejected, revoked, expired or cancelled, 13 a check was breached";
+12 rejected, revoked, expired or cancelled, 13 a check was breached and the change rolled back";
 
 /// The commands.
 #[derive(Debug, Subcommand)]

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use serde_json::json;
 
 use super::args::Cli;
 use super::exit::{Exit, Refusal};
-use super::output;
+use super::output::{self, Format};
 
 /// Print a completion script
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,9 @@ pub(super) struct Args {
     /// Directory on PATH for `install` [default: where kubectl-permit itself is]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Output of the script, or of where it was written
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
 }
 
 /// The shells that kubectl completes in, and the installation for all of them.
@@ -50,13 +54,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         What::Zsh => Shell::Zsh,
         What::Fish => Shell::Fish,
         What::Powershell => Shell::PowerShell,
-        What::Install => return install(args.dir.as_deref()),
+        What::Install => return install(args),
     };
     if args.dir.is_some() {
         let next = "redirect the script into a file, or leave --dir out";
         return Err(Refusal::error("--dir belongs to `completion install`", next).into());
     }
-    output::write(&script(shell))?;
+    let script = script(shell);
+    if args.output.is_none() {
+        // Byte for byte, because a shell reads it.
+        output::write(&script)?;
+        return Ok(Exit::Done);
+    }
+    let text = String::from_utf8_lossy(&script);
+    let value = json!({"shell": shell.to_string(), "script": text});
+    output::show(args.output, &value, &shell.to_string(), &text)?;
     Ok(Exit::Done)
 }
 
@@ -66,9 +78,13 @@ fn script(shell: Shell) -> Vec<u8> {
     script
 }
 
-fn install(dir: Option<&Path>) -> anyhow::Result<Exit> {
+fn install(args: &Args) -> anyhow::Result<Exit> {
     let own = std::env::current_exe().context("find where kubectl-permit is")?;
-    let dir = dir.or_else(|| own.parent()).unwrap_or(Path::new("."));
+    let dir = args
+        .dir
+        .as_deref()
+        .or_else(|| own.parent())
+        .unwrap_or(Path::new("."));
     let path = dir.join(SHIM);
     write_shim(&path).map_err(|error| {
         Refusal::error(
@@ -76,7 +92,9 @@ fn install(dir: Option<&Path>) -> anyhow::Result<Exit> {
             "give a directory of your own that is on PATH: --dir DIR",
         )
     })?;
-    output::print(&format!("{} written", path.display()))?;
+    let path = path.display().to_string();
+    let told = format!("{path} written");
+    output::show(args.output, &json!({"written": path}), &path, &told)?;
     output::hint(
         "  next    kubectl permit get <TAB>, in a shell that completes kubectl (kubectl completion --help)",
     );

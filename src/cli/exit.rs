@@ -19,9 +19,35 @@ pub(super) enum Exit {
     StillWaiting = 11,
     /// The permit was rejected, revoked, cancelled or has expired.
     Ended = 12,
-    /// A check breached its limit while the change was live.
+    /// A check breached its limit while the change was live, and the change was rolled back.
     Breached = 13,
 }
+
+/// What each exit code means, for the reference.
+pub const EXIT_CODES: [(u8, &str); 7] = [
+    (Exit::Done as u8, "done, admitted, or closed with success"),
+    (
+        Exit::Error as u8,
+        "something went wrong; for `audit verify`: the record is broken",
+    ),
+    (2, "wrong usage"),
+    (
+        Exit::NotPermitted as u8,
+        "not permitted: by the gate, by RBAC, or by a rule about who may decide",
+    ),
+    (
+        Exit::StillWaiting as u8,
+        "the time given ran out, and it is not settled yet",
+    ),
+    (
+        Exit::Ended as u8,
+        "the permit was rejected, revoked or cancelled or has expired, or a breach could not be undone",
+    ),
+    (
+        Exit::Breached as u8,
+        "a check breached its limit while the change was live, and the change was rolled back",
+    ),
+];
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -144,11 +170,27 @@ fn spoken(message: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory as _;
     use kube::core::Status;
 
     fn api(code: u16, message: &str) -> anyhow::Error {
         let status = Status::failure(message, "Because").with_code(code);
         anyhow::Error::from(kube::Error::Api(status.boxed())).context("create the approval")
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_help() {
+        let help = crate::cli::args::Cli::command()
+            .render_long_help()
+            .to_string();
+        let told = help.split("Exit codes: ").nth(1).unwrap();
+        for (code, _) in EXIT_CODES {
+            let is_told = told.split([',', '\n']).any(|part| {
+                let number = part.trim().split(' ').next();
+                number == Some(&code.to_string())
+            });
+            assert!(is_told, "{code} is not in: {told}");
+        }
     }
 
     #[test]

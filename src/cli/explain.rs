@@ -34,6 +34,7 @@ pub(super) async fn run(args: &Args, cluster: &Cluster, look: Look) -> anyhow::R
     let status = permit.status.clone().unwrap_or_default();
     let value = json!({
         "name": permit.name_any(), "phase": status.phase, "outcome": status.outcome,
+        "purpose": permit.spec.purpose, "ticket": permit.spec.ticket, "incident": permit.spec.incident,
         "message": status.summary.message, "trace": status.trace, "conditions": status.conditions,
     });
     output::show(
@@ -64,10 +65,14 @@ fn render(permit: &Permit, look: Look) -> String {
         ("Phase", phase(&status)),
         ("Who", requester),
         ("Template", permit.spec.template.clone()),
+        ("Purpose", one_line(&permit.spec.purpose)),
+        ("Ticket", reference(permit.spec.ticket.as_ref())),
+        ("Incident", reference(permit.spec.incident.as_ref())),
         ("Message", one_line(&status.summary.message)),
     ];
     let mut lines: Vec<String> = head
         .iter()
+        .filter(|(_, value)| !value.is_empty())
         .map(|(key, value)| format!("{key:<10} {value}"))
         .collect();
     lines.push(String::new());
@@ -86,6 +91,10 @@ fn render(permit: &Permit, look: Look) -> String {
         lines.extend(conditions(&status.conditions, look));
     }
     lines.join("\n")
+}
+
+fn reference(written: Option<&String>) -> String {
+    written.map(|text| one_line(text)).unwrap_or_default()
 }
 
 fn phase(status: &PermitStatus) -> String {

@@ -50,6 +50,8 @@ use connect::Cluster;
 use exit::Exit;
 use look::Look;
 
+pub use exit::EXIT_CODES;
+
 use crate::api::vocabulary::Decision;
 
 /// Runs the plugin with the given arguments, the program's name first, and says how it went.

@@ -117,7 +117,8 @@ fn ending(permit: &Permit) -> Exit {
             Some(Outcome::Failed | Outcome::RolledBack | Outcome::RollbackFailed),
         ) => Exit::Ended,
         (Some(Phase::Closed), _) => Exit::Done,
-        (Some(Phase::Revoked), _) if breached => Exit::Breached,
+        // A breach that was not undone is no 13: a script would take what still runs for gone.
+        (Some(Phase::Revoked), Some(Outcome::RolledBack)) if breached => Exit::Breached,
         _ => Exit::Ended,
     }
 }
@@ -202,8 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn a_breach_is_13_and_a_persons_revocation_12() {
-        let exit = |reason| reached(Goal::Finished, &revoked(reason, "Done"));
+    fn a_breach_is_13_once_it_is_undone_and_a_persons_revocation_12() {
+        let ended = |reason, outcome| {
+            let mut permit = revoked(reason, "Done");
+            permit.status.as_mut().unwrap().outcome = Some(outcome);
+            reached(Goal::Finished, &permit)
+        };
+        let exit = |reason| ended(reason, Outcome::RolledBack);
         assert_eq!(
             exit(RevocationReason::SafetyViolation),
             Some(Exit::Breached)
@@ -213,6 +219,10 @@ mod tests {
             Some(Exit::Breached)
         );
         assert_eq!(exit(RevocationReason::Incident), Some(Exit::Ended));
+        for outcome in [Outcome::RollbackFailed, Outcome::Failed, Outcome::Unused] {
+            let exit = ended(RevocationReason::SafetyViolation, outcome);
+            assert_eq!(exit, Some(Exit::Ended), "{outcome}");
+        }
     }
 
     #[test]

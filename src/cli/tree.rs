@@ -67,7 +67,7 @@ fn head(permit: &Permit, look: Look, now: Timestamp) -> String {
         ),
     ];
     let mut lines: Vec<String> = Vec::new();
-    for (left, value, right, other) in pairs {
+    for (left, value, right, other) in pairs.into_iter().chain(references(permit)) {
         let shown = if left == "Phase" {
             format!("{} {value}", look.mark(phase_mark(Some(phase))))
         } else {
@@ -88,6 +88,17 @@ fn head(permit: &Permit, look: Look, now: Timestamp) -> String {
         or_dash(&one_line(&status.summary.message))
     ));
     lines.join("\n")
+}
+
+/// What the change belongs to, where it says so.
+fn references(permit: &Permit) -> Option<(&'static str, String, &'static str, String)> {
+    let (ticket, incident) = (&permit.spec.ticket, &permit.spec.incident);
+    let told = |reference: &Option<String>| {
+        let reference = one_line(reference.as_deref().unwrap_or_default());
+        or_dash(&reference).to_owned()
+    };
+    let is_there = ticket.is_some() || incident.is_some();
+    is_there.then(|| ("Ticket", told(ticket), "Incident", told(incident)))
 }
 
 fn or_dash(text: &str) -> &str {
@@ -250,6 +261,27 @@ NAME                   KIND         STATE         AGE   INFO
         );
         assert!(!drawn.contains('\u{1b}'), "{drawn:?}");
         assert!(drawn.contains("first second"), "{drawn}");
+    }
+
+    #[test]
+    fn ticket_and_incident_are_shown_where_there_are_any() {
+        let mut permit = permit(&json!({"phase": "InReview"}));
+        let drawn = |permit: &Permit| {
+            let view = View {
+                permit,
+                approvals: &[],
+                workloads: &[],
+            };
+            let look = Look {
+                unicode: true,
+                colour: false,
+            };
+            render(&view, look, NOW.parse().unwrap())
+        };
+        assert!(!drawn(&permit).contains("Incident"));
+        permit.spec.incident = Some("INC-77".into());
+        let line = format!("{:<13}{:<34}{}", "Ticket:", "-", "Incident: INC-77");
+        assert!(drawn(&permit).contains(&line), "{}", drawn(&permit));
     }
 
     #[test]

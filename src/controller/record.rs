@@ -88,6 +88,9 @@ fn transition(world: &World, decision: &Decision, step: &Transition) -> Draft {
             because: s.because.clone(),
         })
         .collect();
+    if step.from == Phase::Requested {
+        draft.personal.extend(asked(world));
+    }
     if step.to == Phase::Executing {
         match &world.admitted {
             Some(admitted) => {
@@ -103,6 +106,19 @@ fn transition(world: &World, decision: &Decision, step: &Transition) -> Draft {
         }
     }
     draft
+}
+
+/// What was asked, in the requester's words: it may name people.
+fn asked(world: &World) -> impl Iterator<Item = (String, String)> {
+    let spec = &world.request.spec;
+    let words = [
+        ("purpose", Some(&spec.purpose)),
+        ("ticket", spec.ticket.as_ref()),
+        ("incident", spec.incident.as_ref()),
+    ];
+    words
+        .into_iter()
+        .filter_map(|(name, said)| Some((name.to_owned(), said?.clone())))
 }
 
 /// The intent to roll back, before it is written.

@@ -5,7 +5,7 @@
 use super::aftermath::{Aftermath, Undoing};
 use super::decide::{Transition, Walk};
 use super::effect::Announcement;
-use crate::api::vocabulary::{Phase, RevocationReason};
+use crate::api::vocabulary::{EventReason as Word, Phase, RevocationReason};
 
 /// The Events of one decision.
 pub(super) fn announcements(walk: &Walk<'_>, rest: &Aftermath) -> Vec<Announcement> {
@@ -31,22 +31,22 @@ fn of_transition(step: &Transition) -> Announcement {
         RevocationReason::PerformanceDegradation,
     ];
     let reason = match step.to {
-        Phase::Requested => "PermitRequested",
-        Phase::InReview => "ReviewStarted",
-        Phase::ChangesRequested => "ChangesRequested",
-        Phase::Approved => "PermitApproved",
-        Phase::Issued => "PermitIssued",
-        Phase::Executing => "ExecutionStarted",
-        Phase::Validating => "ValidationStarted",
-        Phase::Closed => "PermitClosed",
-        Phase::Rejected => "PermitRejected",
-        Phase::Expired => "PermitExpired",
-        Phase::Revoked if breach.iter().any(|r| r.as_str() == step.reason) => "GuardBreached",
-        Phase::Revoked => "PermitRevoked",
-        Phase::Cancelled => "PermitCancelled",
+        Phase::Requested => Word::PermitRequested,
+        Phase::InReview => Word::ReviewStarted,
+        Phase::ChangesRequested => Word::ChangesRequested,
+        Phase::Approved => Word::PermitApproved,
+        Phase::Issued => Word::PermitIssued,
+        Phase::Executing => Word::ExecutionStarted,
+        Phase::Validating => Word::ValidationStarted,
+        Phase::Closed => Word::PermitClosed,
+        Phase::Rejected => Word::PermitRejected,
+        Phase::Expired => Word::PermitExpired,
+        Phase::Revoked if breach.iter().any(|r| r.as_str() == step.reason) => Word::GuardBreached,
+        Phase::Revoked => Word::PermitRevoked,
+        Phase::Cancelled => Word::PermitCancelled,
     };
     Announcement {
-        reason,
+        reason: reason.as_str(),
         note: step.because.clone(),
         warning: matches!(step.to, Phase::Revoked | Phase::Rejected | Phase::Expired),
         on_targets: matches!(step.to, Phase::Executing | Phase::Closed | Phase::Revoked),
@@ -56,21 +56,21 @@ fn of_transition(step: &Transition) -> Announcement {
 fn of_undoing(undoing: &Undoing) -> Option<Announcement> {
     let (reason, note, warning) = match undoing {
         Undoing::Pending => (
-            "RollbackStarted",
+            Word::RollbackStarted,
             "restoring the former pod template".to_owned(),
             true,
         ),
         Undoing::Done => (
-            "RollbackCompleted",
+            Word::RollbackCompleted,
             "the workload is stable on its former template".to_owned(),
             false,
         ),
-        Undoing::Failed(why) => ("RollbackFailed", why.clone(), true),
-        Undoing::Held(why) => ("PermitHeld", why.clone(), true),
+        Undoing::Failed(why) => (Word::RollbackFailed, why.clone(), true),
+        Undoing::Held(why) => (Word::PermitHeld, why.clone(), true),
         Undoing::NotNeeded | Undoing::Accepted | Undoing::Superseded => return None,
     };
     Some(Announcement {
-        reason,
+        reason: reason.as_str(),
         note,
         warning,
         on_targets: true,

@@ -57,6 +57,8 @@ pub struct Tally {
     pub counted: Vec<(String, String)>,
     /// What is still missing. Example: `1 of security-lead`.
     pub outstanding: Vec<String>,
+    /// A role in which the next approval would count, where one is missing.
+    pub missing_role: Option<String>,
     /// Approvals that do not count, and why.
     pub discounted: Vec<(String, String)>,
 }
@@ -184,6 +186,8 @@ fn place(template: &Template, roles_of: &BTreeMap<&str, BTreeSet<&str>>, result:
             .filter(|i| !taken.contains_key(i))
             .count();
         if missing > 0 {
+            let role = || rule.roles.first().cloned();
+            result.missing_role = result.missing_role.take().or_else(role);
             result
                 .outstanding
                 .push(format!("{missing} of {}", rule.roles.join(" or ")));

@@ -90,16 +90,18 @@ impl Request {
         .to_string()
     }
 
-    /// Whether this user may make the change: the executors that are named, else the requester alone.
-    pub fn may_execute(&self, username: &str) -> bool {
-        if username.is_empty() {
-            return false;
-        }
+    /// Who may make the change: the executors that are named, else the requester alone.
+    pub fn executors(&self) -> Vec<&str> {
         if self.spec.executors.is_empty() {
-            username == self.requester.username
+            vec![&self.requester.username]
         } else {
-            self.spec.executors.iter().any(|e| e == username)
+            self.spec.executors.iter().map(String::as_str).collect()
         }
+    }
+
+    /// Whether this user may make the change.
+    pub fn may_execute(&self, username: &str) -> bool {
+        !username.is_empty() && self.executors().contains(&username)
     }
 }
 

@@ -7,6 +7,7 @@ mod envelope;
 pub mod handover;
 mod live;
 mod own;
+mod refusals;
 mod review;
 pub mod server;
 mod stamp;
@@ -29,6 +30,8 @@ use crate::cluster::caches::Caches;
 use crate::cluster::webhook_config::{GATE_PATH, OWN_PATH, REPORT_PATH, STAMP_PATH};
 use crate::health::Part;
 use crate::metrics::Metrics;
+pub use refusals::REFUSALS;
+
 use envelope::{LARGEST_BODY, Shared, Timeout};
 use handover::Handover;
 use review::{Answer, Request};

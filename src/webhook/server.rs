@@ -63,7 +63,9 @@ pub async fn serve(
         .acceptor(Crowd::default());
     let mut https = axum_server::from_tcp(listener)?
         .acceptor(acceptor)
-        .handle(handle.clone());
+        .handle(handle.clone())
+        // Without this a client that begins with HTTP/2 unasked would be served.
+        .http1_only();
     https
         .http_builder()
         .http1()

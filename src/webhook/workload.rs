@@ -22,7 +22,7 @@ use crate::api::kind::WorkloadKind;
 use crate::api::permit::Permit;
 use crate::api::vocabulary::{GateMode, Phase};
 use crate::cluster::client::CallError;
-use crate::domain::gate::{Candidate, GateDecision, GateWorld, gate as judge};
+use crate::domain::gate::{Candidate, Code, GateDecision, GateWorld, gate as judge};
 use crate::domain::parse;
 use crate::domain::standing::environment_of;
 use crate::domain::template::governing;
@@ -67,9 +67,23 @@ pub(super) async fn review(
             candidate.may_see = false;
         }
         decision = judge(&world);
+    } else if decision.judged.code == Code::TargetBusy {
+        hide_busy(gate, request, &mut world).await;
+        decision = judge(&world);
     }
     let said = (&decision, name.as_deref());
     Ok(answer::answer(gate, request, &world, said))
+}
+
+/// Which permit runs on the workload is told to whoever may get that one too.
+async fn hide_busy(gate: &Gate, request: &Request, world: &mut GateWorld) {
+    for candidate in &mut world.candidates {
+        if let Some(busy) = &mut candidate.busy_with
+            && may_see_permit(gate, request, Some(busy)).await != Some(true)
+        {
+            busy.clear();
+        }
+    }
 }
 
 /// The permit that a decision tells of.

@@ -5,10 +5,13 @@
 #![cfg(test)]
 
 mod bad_input;
+mod direct;
 mod forgery;
+mod gated;
 mod health;
 mod kinds;
 mod lifecycle;
 mod owners;
 mod plugin;
 mod site;
+mod ways;

@@ -5,6 +5,7 @@ mod check;
 mod decide;
 mod follow;
 mod offline;
+mod printed;
 mod request;
 
 use anyhow::{Context as _, Result, ensure};

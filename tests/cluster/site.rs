@@ -67,6 +67,14 @@ pub(crate) async fn enrolled(namespace: &str) -> Result<Stage<'static>> {
     Ok(stage)
 }
 
+/// Enrols a stage as it stands, with a template of that name which measures nothing and soaks for a second.
+pub(crate) async fn enrolled_as_is(stage: &Stage<'_>, template: &str) -> Result<()> {
+    stage
+        .apply(&crate::gated::unwatched(template, "1s"))
+        .await?;
+    stage.enrol().await
+}
+
 /// Runs a test's body; where it fails, the operator's last words are shown with it.
 pub(crate) async fn told<F: Future<Output = Result<()>>>(body: F) -> Result<()> {
     let result = body.await;

@@ -5,12 +5,8 @@ use std::path::{Path, PathBuf};
 
 #[test]
 fn every_link_of_a_page_leads_to_a_file() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = vec![root.join("README.md")];
-    collect(&root.join("docs"), &mut pages);
-    assert!(pages.len() > 5, "the pages were not found");
     let mut broken = Vec::new();
-    for page in pages {
+    for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         let beside = page.parent().unwrap();
         for target in targets(&text) {
@@ -20,6 +16,15 @@ fn every_link_of_a_page_leads_to_a_file() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// README and every page of the docs.
+pub(crate) fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md")];
+    collect(&root.join("docs"), &mut pages);
+    assert!(pages.len() > 5, "the pages were not found");
+    pages
 }
 
 fn collect(dir: &Path, into: &mut Vec<PathBuf>) {

@@ -1,13 +1,16 @@
-//! The reference under `docs/reference`: equal to what the code says, or rewritten with `UPDATE=1`; and links that lead
-//! somewhere.
+//! The reference under `docs/reference`: equal to what the code says, or rewritten with `UPDATE=1`; blocks that would be
+//! taken; and links that lead somewhere.
 //!
-//! Does not know whether the prose around it is true; the commands in it are run by hand and by the demo.
+//! Does not know whether the prose around them is true.
 #![cfg(test)]
 
 #[path = "../support/golden.rs"]
 mod golden;
 
+mod blocks;
 mod commands;
+mod conditions;
+mod denial;
 mod fields;
 mod links;
 mod words;
@@ -56,6 +59,17 @@ fn the_reference_of_words_lists_every_word() {
     assert_golden(
         "docs/reference/words.md",
         &page("Phases, outcomes, codes", about, &words::markdown()),
+    );
+}
+
+#[test]
+fn the_reference_of_conditions_lists_every_word() {
+    let about = "What programs wait for and people look up. How to wait: \
+        `kubectl wait permit/NAME --for=condition=Finished`, or `kubectl permit wait NAME --for=finished`.";
+    let title = "Conditions, Events, refusals, exit codes";
+    assert_golden(
+        "docs/reference/conditions.md",
+        &page(title, about, &conditions::markdown()),
     );
 }
 

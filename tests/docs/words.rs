@@ -2,7 +2,7 @@
 
 use permit_operator::api::reason::Reason;
 use permit_operator::api::vocabulary::{
-    Decision, GateMode, Operation, Outcome, Phase, RevocationReason,
+    Decision, EventReason, GateMode, Operation, Outcome, Phase, RevocationReason,
 };
 use permit_operator::domain::gate::Code;
 use permit_operator::domain::lifecycle::{TRANSITIONS, mermaid};
@@ -36,7 +36,11 @@ pub(crate) fn markdown() -> String {
     text
 }
 
-fn list<W: Copy + std::fmt::Display + Described>(text: &mut String, title: &str, words: &[W]) {
+pub(crate) fn list<W: Copy + std::fmt::Display + Described>(
+    text: &mut String,
+    title: &str,
+    words: &[W],
+) {
     text.extend([format!("## {title}\n\n")]);
     for word in words {
         text.extend([format!("- `{word}`: {}\n", word.meaning())]);
@@ -55,6 +59,7 @@ macro_rules! described {
 }
 
 described!(
+    EventReason,
     Phase,
     Outcome,
     Decision,

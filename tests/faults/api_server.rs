@@ -1,14 +1,65 @@
 //! F9: the API server ends in the middle of a lifecycle and comes back.
 
 use anyhow::{Context, Result, ensure};
-use permit_harness::{OperatorOptions, stage};
+use permit_harness::{Operator, OperatorOptions, eventually, stage};
 use permit_operator::api::vocabulary::{Outcome, Phase};
 
-use crate::ground::{Ground, told};
+use crate::ground::{Ground, PATIENCE, told};
 use crate::scene::{GOOD, NEXT, Scene};
 use crate::scripted::Scripted;
 
 const PERMIT: &str = "checkout-1";
+
+/// The manifest's own lease may lapse meanwhile: then the leader ends, a kubelet starts it again, and it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f9_with_the_shipped_lease_the_operator_goes_on_or_begins_anew() -> Result<()> {
+    let ground = Ground::prepare().await?;
+    let metrics = Scripted::start().await?;
+    let options = OperatorOptions {
+        prometheus_url: Some(metrics.url()),
+        flags: vec!["--lease-duration=15s".to_owned()],
+        ..OperatorOptions::default()
+    };
+    let operator = ground.operator(options).await?;
+    told(&operator, async {
+        let stage = ground.enrolled("ground").await?;
+        stage
+            .apply(&stage::template("away", &[("soak: 5s", "soak: 15s")]))
+            .await?;
+        let scene = Scene::set(&ground.plane, "shop").await?;
+        scene.enrol().await?;
+        metrics.fails("shop", 0);
+        scene.request(PERMIT, "away").await?;
+        scene.reaches(PERMIT, Phase::InReview).await?;
+        scene.approve(PERMIT).await?;
+        scene.reaches(PERMIT, Phase::Issued).await?;
+        scene.roll_out().await?;
+        scene.reaches(PERMIT, Phase::Validating).await?;
+        ground.plane.restart_apiserver().await?;
+        let rests = scene.rests(PERMIT, Outcome::Succeeded);
+        tokio::select! {
+            rested = rests => rested.map(drop),
+            never = kept_up(&operator) => never,
+        }
+    })
+    .await
+}
+
+/// Starts the operator again whenever it has ended, as a kubelet does; never returns but with an error.
+async fn kept_up(operator: &Operator) -> Result<()> {
+    loop {
+        let ended = || async {
+            ensure!(operator.id().is_none(), "it runs");
+            Ok(())
+        };
+        if eventually(PATIENCE, "the operator ends", ended)
+            .await
+            .is_ok()
+        {
+            operator.restart().await?;
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f9_a_lifecycle_goes_on_after_the_api_server_was_away() -> Result<()> {

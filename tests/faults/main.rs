@@ -10,6 +10,7 @@ mod certificate;
 mod configuration;
 mod crash;
 mod deletion;
+mod graceful;
 mod ground;
 mod ledger;
 mod metrics_source;

@@ -4,6 +4,7 @@
 //! name (`gate.md`, step 7). Asked for each operation by itself: a change must not get below a template by doing one
 //! thing more. Emergency is a class of its own and takes no part. Does not know permits.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::{GateWorld, start};
@@ -45,8 +46,24 @@ fn governing(world: &GateWorld, operation: Operation) -> Option<&Template> {
             && governs_place(&t.applies_to, &world.namespace, &world.environment)
             && governs_operations(&t.applies_to, [&operation])
     };
-    let order = |a: &&Template, b: &&Template| a.level.cmp(&b.level).then(b.name.cmp(&a.name));
-    world.templates.iter().filter(applies).max_by(order)
+    world
+        .templates
+        .iter()
+        .filter(applies)
+        .max_by(|a, b| order(a, b))
+}
+
+fn order(a: &Template, b: &Template) -> Ordering {
+    a.level.cmp(&b.level).then(b.name.cmp(&a.name))
+}
+
+/// The template that a permit for the change would be under: the highest of those that govern its operations.
+pub(super) fn demanded<'a>(world: &'a GateWorld, change: &Change) -> Option<&'a Template> {
+    let asked = asked(world, change);
+    let by_hand = asked.iter().filter(|o| granting(world, **o).is_none());
+    by_hand
+        .filter_map(|o| governing(world, *o))
+        .max_by(|a, b| order(a, b))
 }
 
 /// Whether a permit under `own` may make the change. Says which template governs, where it may not.

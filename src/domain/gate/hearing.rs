@@ -123,7 +123,8 @@ impl<'a> Hearing<'a> {
         match standing(&case, candidate.recorded, trace) {
             Standing::InForce(window) => Ok(window),
             Standing::Pending(why) => Err((Code::PermitPending, why)),
-            Standing::Refused(refusal) => Err((Code::PermitPending, refusal.message)),
+            // Nobody can approve it any further: it is as good as rejected.
+            Standing::Refused(refusal) => Err((Code::PermitRevoked, refusal.message)),
             Standing::NotYet(window) => Err((
                 Code::PermitWindow,
                 format!("its window opens {}", stamp(window.opens)),
@@ -265,13 +266,14 @@ fn starts_the_known(hearing: &Hearing<'_>) -> Result<String, Objection> {
 fn is_free(hearing: &Hearing<'_>) -> Result<String, Objection> {
     match &hearing.candidate.busy_with {
         None => Ok("no other permit runs on it".into()),
-        Some(other) => Err(Objection {
-            noted: format!("permit {other} runs on it"),
-            ..objection(
-                Code::TargetBusy,
-                "another permitted change is running on it",
-            )
-        }),
+        Some(other) if other.is_empty() => Err(objection(
+            Code::TargetBusy,
+            "another permitted change is running on it",
+        )),
+        Some(other) => Err(objection(
+            Code::TargetBusy,
+            format!("permit {other} runs on it"),
+        )),
     }
 }
 

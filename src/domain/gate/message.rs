@@ -2,9 +2,11 @@
 //!
 //! The first line stands alone, because `kubectl apply` prints a whole patch before it (`ux.md` 2).
 
-use super::{Code, GateDecision, GateWorld, Judged};
+use super::{Candidate, Code, GateDecision, GateWorld, Judged, governing};
 use crate::domain::change::Change;
 use crate::domain::kind::short;
+use crate::domain::quorum::tally;
+use crate::domain::template::{Level, Template};
 use crate::domain::trace::Trace;
 
 /// How a dry run's warning begins when the change would be admitted.
@@ -51,88 +53,151 @@ pub(super) fn decision(world: &GateWorld, judged: Judged, trace: Trace) -> GateD
 }
 
 fn denial(world: &GateWorld, judged: &Judged) -> String {
-    let workload = format!("{} {}/{}", world.kind, world.namespace, world.name);
-    let known = judged.permit.as_deref().filter(|name| !name.is_empty());
+    let candidate = candidate(world, judged);
     // Of a permit that the user may not know, not even its state is told.
-    let is_hidden = judged.permit.is_some() && known.is_none();
+    let is_hidden = judged.permit.is_some() && candidate.is_none();
     let code = if is_hidden {
         Code::PermitRequired
     } else {
         judged.code
     };
-    let first = match (code, known) {
-        (Code::FreezeActive, _) => format!("{workload} may not change {}.", judged.why),
-        (Code::GateUnavailable, None) => format!("{workload} may not change: {}.", judged.why),
-        (Code::PermitRequired, _) => format!("{workload} may not change without a permit."),
-        (_, Some(permit)) => format!(
-            "{workload} may not change now; permit {permit}: {}.",
-            judged.why
-        ),
-        (_, None) => format!("{workload} may not change; no permit of yours covers it."),
-    };
-    let mut lines = vec![cut(
-        &line(&format!("{}: {first}", code.as_str())),
-        FIRST_LINE,
-    )];
     let change = Change::between(world.old.as_ref(), world.new.as_ref());
-    lines.extend(
-        change
-            .fields
-            .iter()
-            .take(4)
-            .map(|f| format!("  change    {}", line(&f.describe()))),
-    );
-    lines.push(format!("  next      {}", next(world, code, known, &change)));
-    if let Some(permit) = known {
+    let template = match candidate {
+        Some(candidate) => candidate.template.as_ref(),
+        None => governing::demanded(world, &change),
+    };
+    let first = line(&first(world, judged, (code, candidate)));
+    let mut lines = vec![cut(&first, FIRST_LINE)];
+    let changes = change.fields.iter().take(4);
+    lines.extend(changes.map(|f| format!("  change    {}", line(&f.describe()))));
+    lines.extend(template.map(|t| format!("  template  {}", line(&demands(t)))));
+    let next = match candidate {
+        Some(candidate) => next_of(world, code, candidate),
+        None => next(world, code),
+    };
+    let next = next.unwrap_or_else(|| {
+        let anew = governing::demanded(world, &change).or(template);
+        request(world, &change, anew)
+    });
+    lines.push(format!("  next      {next}"));
+    if let Some(candidate) = candidate {
+        let (permit, namespace) = (&candidate.request.name, &world.namespace);
         lines.push(format!(
-            "  status    kubectl permit get {permit} -n {}",
-            world.namespace
+            "  status    kubectl permit get {permit} -n {namespace}"
         ));
     }
     lines.push(format!("  decision  {}", world.decision_id));
     cut(&lines.join("\n"), WHOLE)
 }
 
-/// What to do about it, as a command where there is one.
-fn next(world: &GateWorld, code: Code, known: Option<&str>, change: &Change) -> String {
-    match (code, known) {
-        (Code::PermitPending, Some(permit)) => {
-            format!(
-                "kubectl permit approve {permit} -n {} --reason TEXT (by somebody else)",
-                world.namespace
-            )
-        }
-        (Code::PermitWindow | Code::TargetBusy, _) => "wait, then apply again".to_owned(),
-        (Code::FreezeActive, _) => format!(
-            "wait; in an incident: kubectl permit request -n {} --template EMERGENCY-TEMPLATE --incident REF",
-            world.namespace
+/// The permit that is told of, where the user may know it.
+fn candidate<'a>(world: &'a GateWorld, judged: &Judged) -> Option<&'a Candidate> {
+    let name = judged.permit.as_deref().filter(|name| !name.is_empty())?;
+    world.candidates.iter().find(|c| c.request.name == name)
+}
+
+fn first(
+    world: &GateWorld,
+    judged: &Judged,
+    (code, candidate): (Code, Option<&Candidate>),
+) -> String {
+    let workload = format!("{} {}/{}", world.kind, world.namespace, world.name);
+    let told = match (code, candidate) {
+        (Code::FreezeActive, _) => format!("{workload} may not change {}.", judged.why),
+        (Code::GateUnavailable, None) => format!("{workload} may not change: {}.", judged.why),
+        (Code::PermitRequired, _) => format!("{workload} may not change without a permit."),
+        (_, Some(candidate)) => format!(
+            "{workload} may not change now; permit {}: {}.",
+            candidate.request.name, judged.why
         ),
-        (Code::GateUnavailable, _) => {
-            "try again; if it stays, ask whoever runs permit-operator".to_owned()
+        (_, None) => format!("{workload} may not change; no permit of yours covers it."),
+    };
+    format!("{}: {told}", code.as_str())
+}
+
+/// A template and what it demands, in words.
+fn demands(template: &Template) -> String {
+    let never = match template.level {
+        Level::Emergency => "",
+        Level::Numbered(_) if template.is_automatic() => "",
+        Level::Numbered(_) => ", never the requester",
+    };
+    let (name, level, needs) = (&template.name, template.level, template.needs());
+    format!("{name} (level {level}: {needs}{never})")
+}
+
+/// What to do about a denial that no permit of the user's gives the reason for; `None`: request one.
+fn next(world: &GateWorld, code: Code) -> Option<String> {
+    match code {
+        Code::GateUnavailable => {
+            Some("try again; if it stays, ask whoever runs permit-operator".to_owned())
         }
-        _ => {
-            let images: Vec<_> = change
-                .image_changes()
-                .iter()
-                .filter_map(|i| {
-                    i.to.as_ref()
-                        .map(|to| format!(" --image {}={to}", i.container))
-                })
-                .collect();
-            let how = if images.is_empty() {
-                " -f FILE".to_owned()
-            } else {
-                format!(
-                    " {}/{}{}",
-                    short(world.kind.as_str()),
-                    world.name,
-                    images.concat()
-                )
-            };
-            format!(
-                "kubectl permit request{how} -n {} --template TEMPLATE --purpose TEXT",
-                world.namespace
-            )
-        }
+        Code::FreezeActive => Some(format!(
+            "wait; in an incident: kubectl permit request -n {} --template {} --incident REF",
+            world.namespace,
+            emergency(world)
+        )),
+        _ => None,
     }
+}
+
+/// The template for emergencies, if there is one.
+fn emergency(world: &GateWorld) -> &str {
+    let mut templates = world.templates.iter();
+    let found = templates.find(|template| template.level == Level::Emergency);
+    found.map_or("EMERGENCY-TEMPLATE", |template| template.name.as_str())
+}
+
+/// What to do about this permit; `None`: request another one.
+fn next_of(world: &GateWorld, code: Code, candidate: &Candidate) -> Option<String> {
+    match code {
+        Code::PermitPending => Some(match missing_role(candidate) {
+            Some(role) => format!(
+                "kubectl permit approve {} -n {} --role {role} --reason TEXT",
+                candidate.request.name, world.namespace
+            ),
+            None => "wait, then apply again".to_owned(),
+        }),
+        Code::PermitWindow | Code::TargetBusy => Some("wait, then apply again".to_owned()),
+        Code::PermitSubject => {
+            let executors = candidate.request.executors().join(", ");
+            Some(line(&format!("let an executor do it: {executors}")))
+        }
+        _ => next(world, code),
+    }
+}
+
+/// A role in which somebody's approval would bring the permit further.
+fn missing_role(candidate: &Candidate) -> Option<String> {
+    let (request, template) = (&candidate.request, candidate.template.as_ref()?);
+    let digest = request.digest(&template.digest);
+    let requester = &request.requester.username;
+    tally(template, requester, &digest, &candidate.ballots).missing_role
+}
+
+/// The command that asks for a permit for exactly this change.
+fn request(world: &GateWorld, change: &Change, template: Option<&Template>) -> String {
+    let images: Vec<_> = change
+        .image_changes()
+        .iter()
+        .filter_map(|i| {
+            i.to.as_ref()
+                .map(|to| format!(" --image {}={to}", i.container))
+        })
+        .collect();
+    let how = if images.is_empty() {
+        " -f FILE".to_owned()
+    } else {
+        format!(
+            " {}/{}{}",
+            short(world.kind.as_str()),
+            world.name,
+            images.concat()
+        )
+    };
+    format!(
+        "kubectl permit request{how} -n {} --template {} --purpose TEXT",
+        world.namespace,
+        template.map_or("TEMPLATE", |t| t.name.as_str())
+    )
 }

@@ -103,7 +103,7 @@ pub struct Candidate {
     pub recorded: Option<Phase>,
     /// The guard holds it.
     pub held: bool,
-    /// Another permit that runs on the workload.
+    /// Another permit that runs on the workload; its name is empty where the user may not know it.
     pub busy_with: Option<String>,
     /// The user may `get` it; otherwise nothing of it is told.
     pub may_see: bool,
@@ -175,8 +175,10 @@ impl Code {
             Self::PermitScope => {
                 "the change goes beyond the permit; the message names the first field or image"
             }
-            Self::PermitSubject => "somebody else may make this change",
-            Self::PermitRevoked => "its power was ended; the same change stays out",
+            Self::PermitSubject => "somebody else may make this change; the message says who",
+            Self::PermitRevoked => {
+                "its power was ended, or it can never be granted; the same change stays out"
+            }
             Self::PermitExpired => "its window has closed, or it is spent",
             Self::TargetBusy => {
                 "another permitted change runs on the workload, or the guard holds it"

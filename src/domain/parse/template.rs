@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{FieldError, openings};
 use crate::api::check::Check;
 use crate::api::template::{PermitTemplateSpec, SignatureDemand};
-use crate::api::vocabulary::TemplateClass;
+use crate::api::vocabulary::{Grant, TemplateClass};
 use crate::domain::check::GuardCheck;
 use crate::domain::quantity;
 use crate::domain::template::{Level, Template};
@@ -34,6 +34,14 @@ pub fn template(
         errors.push(FieldError::new(
             "spec.execution.window",
             "an emergency lasts at most `1h`",
+        ));
+    }
+    // Also a rule of the schema; whoever can write a stored object otherwise must not get past it.
+    if spec.grant == Grant::Automatic && (spec.level != 0 || spec.class == TemplateClass::Emergency)
+    {
+        errors.push(FieldError::new(
+            "spec.grant",
+            "only level 0 may be granted automatically",
         ));
     }
     for (i, rule) in spec.approval.rules.iter().enumerate() {
@@ -112,5 +120,61 @@ fn rule_errors(i: usize, rule: &crate::api::template::ApprovalRule, errors: &mut
             format!("{path}.roles"),
             format!("`{role}` is the status subresource, not a role"),
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// What becomes of a template that one reviewer approves, with fields of its spec set.
+    fn parsed(fields: &Value) -> Result<Template, Vec<FieldError>> {
+        let mut spec = json!({"level": 2, "approval": {"rules": [{"roles": ["sre"]}]}});
+        for (field, value) in fields.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        template("t", "", &serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn levels_from_3_demand_signatures_and_so_does_who_says_so() {
+        for level in 0..=4 {
+            let demands = parsed(&json!({"level": level})).unwrap().demands_signature;
+            assert_eq!(demands, level >= 3, "level {level}");
+        }
+        let required =
+            json!({"approval": {"rules": [{"roles": ["sre"]}], "signature": "Required"}});
+        assert!(parsed(&required).unwrap().demands_signature);
+        // An emergency has a class of its own, and no way round a level.
+        let emergency = json!({"level": 3, "class": "Emergency", "execution": {"window": "1h"}});
+        assert!(parsed(&emergency).unwrap().demands_signature);
+    }
+
+    #[test]
+    fn only_level_0_is_granted_automatically() {
+        let automatic = |level: i32, class: &str| {
+            parsed(
+                &json!({"grant": "Automatic", "level": level, "class": class,
+                "execution": {"window": "1h"}}),
+            )
+        };
+        assert!(automatic(0, "Standard").unwrap().is_automatic());
+        for (level, class) in [(1, "Standard"), (2, "Standard"), (0, "Emergency")] {
+            let errors = automatic(level, class).unwrap_err();
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert_eq!(
+                errors[0].to_string(),
+                "spec.grant: only level 0 may be granted automatically"
+            );
+        }
+    }
+
+    #[test]
+    fn an_emergency_lasts_an_hour_at_most() {
+        let lasting = |window: &str| {
+            parsed(&json!({"class": "Emergency", "execution": {"window": window}})).is_ok()
+        };
+        assert!(lasting("1h") && !lasting("61m"));
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use permit_harness::{Output, Stage, User, process};
+use permit_harness::{Output, Stage, User, process, stage};
 
 use super::{ended, json, plugin, text};
 use crate::site::{enrolled, site, told};
@@ -27,7 +27,11 @@ fn run(stage: &Stage<'_>, program: &str, args: &[&str], with: &[(&str, &str)]) -
 async fn an_exported_record_is_verified_and_a_changed_one_is_found_out() -> Result<()> {
     told(async {
         let stage = enrolled("exported").await?;
-        stage.issue("one", "1.5.0").await?;
+        let permit = stage::permit("one", "quick-deployment", "1.5.0");
+        let belongs = "ticket: SHOP-7\n  incident: INC-77\n  purpose:";
+        stage.request(&permit.replace("purpose:", belongs)).await?;
+        stage.approve("one", "bob").await?;
+        stage.reaches("one", "Issued").await?;
         let (dir, data) = (tempfile::tempdir()?, site().await?.operator.data_dir());
         let file = dir.path().join("export.jsonl");
         let path = file.to_str().context("a path that is no text")?;
@@ -40,6 +44,14 @@ async fn an_exported_record_is_verified_and_a_changed_one_is_found_out() -> Resu
             path,
         ];
         run(&stage, "permit-operator", &export, &[])?.ok()?;
+        let record = std::fs::read_to_string(&file)?;
+        for said in [
+            "\"ticket\":\"SHOP-7\"",
+            "\"incident\":\"INC-77\"",
+            "\"purpose\":\"roll out checkout 1.5.0\"",
+        ] {
+            ensure!(record.contains(said), "the record lacks {said}");
+        }
         let whole = plugin(&stage, "alice", &["audit", "verify", path]).await?;
         ended(
             &whole,
@@ -139,11 +151,7 @@ async fn kubectl_completes_the_plugin_with_live_names() -> Result<()> {
     told(async {
         let stage = enrolled("completed").await?;
         stage
-            .request(&permit_harness::stage::permit(
-                "checkout-one",
-                "quick-deployment",
-                "1.5.0",
-            ))
+            .request(&stage::permit("checkout-one", "quick-deployment", "1.5.0"))
             .await?;
         stage.reaches("checkout-one", "InReview").await?;
         let dir = tempfile::tempdir()?;
@@ -218,11 +226,7 @@ async fn colours_and_icons_are_shown_only_where_they_can_be_read() -> Result<()>
     told(async {
         let stage = enrolled("colours").await?;
         stage
-            .request(&permit_harness::stage::permit(
-                "one",
-                "quick-deployment",
-                "1.5.0",
-            ))
+            .request(&stage::permit("one", "quick-deployment", "1.5.0"))
             .await?;
         stage.reaches("one", "InReview").await?;
         let get = ["get", "one", "-n", "colours"];

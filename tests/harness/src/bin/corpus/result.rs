@@ -35,7 +35,7 @@ impl Results {
         }
     }
 
-    /// How often the gate could not decide in time and was asked again.
+    /// How often the gate could not decide and was asked again: a surprise, though the trial went on.
     pub(crate) fn asked_again(&mut self, times: usize) {
         self.again = times;
     }
@@ -45,7 +45,7 @@ impl Results {
     where
         F: Future<Output = Result<String>>,
     {
-        if self.surprise().is_some() {
+        if self.failure().is_some() {
             return;
         }
         let began = Instant::now();
@@ -63,6 +63,15 @@ impl Results {
 
     /// What went otherwise, if anything did.
     pub(crate) fn surprise(&self) -> Option<String> {
+        let undecided = || {
+            let (deployment, place, times) = (&self.deployment, &self.place, self.again);
+            (times > 0).then(|| format!("{deployment} ({place}): GateUnavailable, {times} times"))
+        };
+        self.failure().or_else(undecided)
+    }
+
+    /// The step that went otherwise.
+    fn failure(&self) -> Option<String> {
         let last = self.steps.last()?;
         let error = last.outcome.as_ref().err()?;
         Some(format!(
@@ -87,7 +96,7 @@ impl Results {
         }
         if self.again > 0 {
             say(&format!(
-                "  note     {}: the gate had no time to decide on this busy machine, and was asked again: {} times",
+                "  SURPRISE {}: the gate could not decide and was asked again: {} times",
                 self.deployment, self.again
             ));
         }

@@ -84,6 +84,7 @@ impl<'a> Trial<'a> {
     async fn create(&self, results: &mut Results) {
         let manifest = &self.found.manifest;
         let second_image = with_tag(manifest, "corpus-9");
+        let env = with_env(manifest);
         let other = renamed(manifest, "corpus-other");
         results
             .step(
@@ -111,6 +112,12 @@ impl<'a> Trial<'a> {
             .await;
         results
             .step("create: admitted", self.admitted(manifest))
+            .await;
+        results
+            .step(
+                "an env change under it: denied",
+                self.denied(&env, "PermitScope"),
+            )
             .await;
         results
             .step("rolled out, permit closed", self.closes(FIRST))
@@ -169,8 +176,8 @@ impl<'a> Trial<'a> {
             .await;
     }
 
-    /// kubectl as somebody. A gate on a machine that is too busy says that nothing was changed and to try again, which
-    /// is what people do.
+    /// kubectl as somebody. A gate that cannot decide says that nothing was changed and to try again, which is what
+    /// people do; the trial goes on, and it is a surprise all the same.
     async fn kubectl(&self, user: &User, args: &[&str], stdin: Option<&str>) -> Result<Output> {
         let attempt = || async {
             let output = self.stage.kubectl(user, args, stdin).await?;

@@ -2,11 +2,12 @@
 //!
 //! Decides who does what in which order, and what has to come of it. Does not know how it is shown.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use permit_harness::stage::{QUICK_TEMPLATE, approval, deployment, permit};
 use permit_harness::{Operator, Stage, User};
+use serde_json::Value;
 
 use crate::audited;
 use crate::record;
@@ -15,6 +16,8 @@ use crate::shown::{Shown, say};
 /// Where it plays.
 pub(crate) const NAMESPACE: &str = "shop";
 const INSTALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../manifests/install");
+/// How long nothing may be said while something is waited for.
+const PROGRESS: Duration = Duration::from_secs(5);
 const APPLY: [&str; 5] = ["apply", "-n", NAMESPACE, "-f", "-"];
 
 /// Installs the operator's objects and sets the stage.
@@ -90,7 +93,12 @@ async fn bad_change(shown: &mut Shown<'_>) -> Result<()> {
     permitted(shown, "checkout-2", "1.6.0").await?;
     let bad = deployment(NAMESPACE, "1.6.0");
     shown.run(&alice, &APPLY, Some(&bad)).await?;
-    reaches(shown, "checkout-2", "RolledBack").await?;
+    let ended = reaches(shown, "checkout-2", "RolledBack").await?;
+    let reason = text(&ended, "/status/revocation/reason");
+    ensure!(
+        reason == "SafetyViolation",
+        "rolled back for another reason than its error rate: {reason}"
+    );
     let image = "jsonpath={.spec.template.spec.containers[0].image}";
     let show = ["get", "deploy", "checkout", "-n", NAMESPACE, "-o", image];
     let image = shown.run(&alice, &show, None).await?;
@@ -121,20 +129,44 @@ async fn permitted(shown: &mut Shown<'_>, name: &str, tag: &str) -> Result<()> {
         .await?;
     let other = approval(name, "bob", &digest);
     shown.run(&bob, &APPLY, Some(&other)).await?;
-    reaches(shown, name, "Issued").await
+    reaches(shown, name, "Issued").await.map(drop)
 }
 
-async fn reaches(shown: &mut Shown<'_>, name: &str, wanted: &str) -> Result<()> {
+/// Waits for a phase or an outcome, and says now and then where the permit stands meanwhile.
+async fn reaches(shown: &mut Shown<'_>, name: &str, wanted: &str) -> Result<Value> {
     let began = Instant::now();
-    let permit = stage(shown).reaches(name, wanted).await?;
+    let stage = stage(shown);
+    let arrival = stage.reaches(name, wanted);
+    tokio::pin!(arrival);
+    let permit = loop {
+        tokio::select! {
+            arrived = &mut arrival => break arrived?,
+            () = tokio::time::sleep(PROGRESS) => progress(&stage, name, began).await?,
+        }
+    };
     shown.counted(began);
-    let message = permit.pointer("/status/summary/message");
-    let message = message.and_then(|m| m.as_str()).unwrap_or_default();
     say(&format!(
-        "({:.1} s later, permit {name} is {wanted}: {message})",
-        began.elapsed().as_secs_f64()
+        "({:.1} s later, permit {name} is {wanted}: {})",
+        began.elapsed().as_secs_f64(),
+        text(&permit, "/status/summary/message")
+    ));
+    Ok(permit)
+}
+
+async fn progress(stage: &Stage<'_>, name: &str, began: Instant) -> Result<()> {
+    let permit = stage.get(&format!("permit/{name}")).await?;
+    say(&format!(
+        "(waiting for {:.0} s: permit {name} is {}: {})",
+        began.elapsed().as_secs_f64(),
+        text(&permit, "/status/phase"),
+        text(&permit, "/status/summary/message")
     ));
     Ok(())
+}
+
+fn text<'v>(object: &'v Value, path: &str) -> &'v str {
+    let found = object.pointer(path).and_then(Value::as_str);
+    found.unwrap_or_default()
 }
 
 fn stage<'a>(shown: &Shown<'a>) -> Stage<'a> {
