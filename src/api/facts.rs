@@ -31,6 +31,21 @@ pub struct Facts {
     pub armed: BTreeMap<String, Armed>,
     /// Permits that have come to rest, by UID: no forged status brings one of them back.
     pub spent: BTreeMap<String, Spent>,
+    /// How the namespace is enrolled, so that one made anew is enrolled again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<Enrolment>,
+}
+
+/// How a namespace stands: which one it is, and its labels, empty where there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Enrolment {
+    /// UID of the namespace.
+    pub uid: String,
+    /// Its label `permits.dev/gate`.
+    pub gate: String,
+    /// Its label `permits.dev/environment`.
+    pub environment: String,
 }
 
 /// How a permit ended.

@@ -34,6 +34,7 @@ pub use error::Error;
 pub use permit::run;
 pub use watch::watch;
 
+use crate::api::vocabulary::GateMode;
 use crate::clock::Clock;
 use crate::cluster::access::Access;
 use crate::cluster::caches::Caches;
@@ -66,6 +67,8 @@ pub struct Context {
     pub admitted: Arc<AdmittedBook>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The mode of namespaces without a label.
+    pub default_mode: GateMode,
     /// The right to write; asked before each effect.
     pub leadership: Arc<Leadership>,
     /// Events, with their series.

@@ -17,6 +17,7 @@ pub mod check;
 mod conditions;
 pub mod decide;
 pub mod effect;
+pub mod enrolment;
 pub mod gate;
 mod hold;
 pub mod invariant;

@@ -113,6 +113,7 @@ impl Leader {
             guard: GuardBook::default(),
             desk: Desk::default(),
             admitted: self.admitted,
+            default_mode: super::default_mode(self.run.default_mode),
             clock: self.clock,
             leadership: Arc::new(leadership),
             recorder: Recorder::new(self.client.clone(), reporter),

@@ -215,6 +215,7 @@ fn facts_about(facts: &Facts, key: &str, candidates: &[Candidate]) -> Facts {
         baselines: baselines.into_iter().map(|b| (key.to_owned(), b)).collect(),
         armed: armed.map(|(uid, a)| (uid.clone(), a.clone())).collect(),
         spent: spent.collect(),
+        enrolment: None,
     }
 }
 
