@@ -36,7 +36,7 @@ async fn with_webhooks(ground: &Ground, stage: &Stage<'_>) -> Result<()> {
     ground.in_force().await?;
     let judged = || async {
         let denied = stage.set_image(&User::person("alice"), "6.6.6").await?;
-        ensure!(denied.stderr.contains("PermitRequired"), "{denied:?}");
+        ensure!(denied.stderr.contains("PermitScope"), "{denied:?}");
         Ok(())
     };
     eventually(PATIENCE, "the gate judges again", judged).await

@@ -136,7 +136,7 @@ pub(crate) async fn rolled_out(stage: &Stage<'_>, what: &str) -> Result<()> {
 
 /// Everything that controllers do for the workloads of a namespace, each to its end.
 pub(crate) async fn controllers_go_on(stage: &Stage<'_>) -> Result<()> {
-    let alice = User::person("mallory");
+    let mallory = User::person("mallory");
     for (line, what) in [
         (
             "set image deploy/checkout checkout=shop/checkout:1.5.0",
@@ -157,7 +157,7 @@ pub(crate) async fn controllers_go_on(stage: &Stage<'_>) -> Result<()> {
         ),
     ] {
         let words: Vec<&str> = line.split(' ').collect();
-        let output = stage.kubectl(&alice, &words, None).await?;
+        let output = stage.kubectl(&mallory, &words, None).await?;
         output.ok().with_context(|| line.to_owned())?;
         rolled_out(stage, what)
             .await
@@ -212,7 +212,7 @@ async fn a_permitted_rollout_and_its_undoing_are_carried_out_by_the_controllers(
         stage.await_rollout().await?;
         ensure!(stage.image().await? == "shop/checkout:1.5.0");
         let undo = ["rollout", "undo", "deploy/checkout"];
-        stage.kubectl(&alice, &undo, None).await?.ok()?;
+        stage.kubectl(&User::admin(), &undo, None).await?.ok()?;
         stage.await_rollout().await?;
         ensure!(stage.image().await? == "shop/checkout:1.4.2");
         Ok(())
