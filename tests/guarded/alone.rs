@@ -8,6 +8,8 @@ use permit_harness::{Stage, User, eventually};
 use crate::ground::{Ground, PATIENCE, alone, told};
 use crate::{approvals, statuses, workloads};
 
+const KINDS: &str = "validatingwebhookconfigurations,mutatingwebhookconfigurations,\
+                     validatingadmissionpolicies,validatingadmissionpolicybindings";
 const SWITCHED_OFF: [&str; 4] = [
     "delete validatingadmissionpolicybinding configurations.gate.permits.dev",
     "get validatingadmissionpolicy configurations.gate.permits.dev",
@@ -79,6 +81,47 @@ async fn without_the_webhooks_the_by_ways_stay_shut_and_rollouts_are_carried_out
         let delete = "delete namespace bereft --timeout=150s";
         ground.passes(&User::person("ursula"), delete, None).await?;
         with_webhooks(ground, &other).await
+    })
+    .await
+}
+
+const HOW_TO: &str = include_str!("../../docs/how-to/switch-it-off.md");
+
+/// The commands of the page's first block, one a line.
+fn documented() -> Vec<&'static str> {
+    let block = HOW_TO.split("```sh\n").nth(1).unwrap_or_default();
+    let lines = block.split("```").next().unwrap_or_default().lines();
+    lines
+        .filter_map(|line| line.strip_prefix("kubectl "))
+        .collect()
+}
+
+#[tokio::test]
+async fn it_is_switched_off_by_the_documented_commands_and_on_again_by_a_start() -> Result<()> {
+    told(async {
+        let (ground, _turn) = alone().await?;
+        let (admin, alice) = (User::admin(), User::person("alice"));
+        let stage = ground.enrolled("switched").await?;
+        let commands = documented();
+        ensure!(commands.len() == 4, "{commands:?}");
+        for (number, command) in commands.into_iter().enumerate() {
+            ground.passes(&admin, command, None).await?;
+            if number == 0 {
+                // No kubelet runs its pod here: its process ends as its pod would.
+                ground.operator.sigterm().await?;
+            }
+            ground.caught_up().await?;
+        }
+        let left = format!("get {KINDS} -l app.kubernetes.io/name=permit-operator -o name");
+        let left = ground.passes(&admin, &left, None).await?;
+        ensure!(left.trim().is_empty(), "left over: {left}");
+        stage.set_image(&alice, "1.5.0").await?.ok()?;
+        let off = "label --overwrite namespace switched permits.dev/gate=off";
+        ground.passes(&User::person("dana"), off, None).await?;
+        let up = "scale deploy/permit-operator -n permit-system --replicas=1";
+        ground.passes(&admin, up, None).await?;
+        ground.operator.restart().await?;
+        ground.in_force().await
     })
     .await
 }

@@ -125,6 +125,13 @@ async fn t18_who_may_unenrol_lowers_and_deletes() -> Result<()> {
         let (ground, _turn) = shared().await?;
         let ursula = User::person("ursula");
         ground.enrolled("let-go").await?;
+        for (user, wanted) in [("ursula", "yes"), ("dana", "no"), ("wanda", "no")] {
+            let ask = format!(
+                "auth can-i unenrol namespaces/let-go --subresource=gate --as={user}@example.com"
+            );
+            let told = ground.kubectl(&User::admin(), &ask, None).await?;
+            ensure!(told.stdout.trim() == wanted, "{user}: {told:?}");
+        }
         for line in [
             "label --overwrite namespace let-go permits.dev/environment=staging",
             "label --overwrite namespace let-go permits.dev/gate=off",
