@@ -103,7 +103,6 @@ pub(crate) fn covered(permit: &Permit) -> Result<GateWorld> {
     let digest = request.digest(&template.digest);
     let now: Timestamp = "2026-11-21T20:10:00Z".parse().context("a time")?;
     let facts = Facts {
-        enrolled: true,
         armed: BTreeMap::from([(request.uid.clone(), armed(&digest, now, &old))]),
         ..Facts::default()
     };

@@ -25,14 +25,27 @@ pub const DATA_KEY: &str = "data.json";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Facts {
-    /// Whether what stood there at enrolment is on record. Permits may be issued before.
-    pub enrolled: bool,
     /// The last spec of each workload that was permitted and validated, or stood there at enrolment.
     pub baselines: BTreeMap<String, Baseline>,
     /// What each issued permit could be rolled back to, by the permit's UID. Without an entry here nothing is admitted.
     pub armed: BTreeMap<String, Armed>,
     /// Permits that have come to rest, by UID: no forged status brings one of them back.
     pub spent: BTreeMap<String, Spent>,
+    /// How the namespace is enrolled, so that one made anew is enrolled again. Permits may be issued before it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<Enrolment>,
+}
+
+/// How a namespace stands: which one it is, and its labels, empty where there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Enrolment {
+    /// UID of the namespace.
+    pub uid: String,
+    /// Its label `permits.dev/gate`.
+    pub gate: String,
+    /// Its label `permits.dev/environment`.
+    pub environment: String,
 }
 
 /// How a permit ended.
@@ -67,11 +80,6 @@ pub struct Spent {
 const WORDED: usize = 500;
 
 impl Facts {
-    /// Whether the baselines of enrolment were taken.
-    pub const fn is_enrolled(&self) -> bool {
-        self.enrolled
-    }
-
     /// Remembers how a permit ended, and forgets the words of what ended long ago: a namespace has room for thousands
     /// of ends, not for a sentence about each.
     pub fn settle(&mut self, uid: String, spent: Spent) {

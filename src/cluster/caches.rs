@@ -21,10 +21,10 @@ pub use due::Due;
 pub use feed::{Feed, Watching};
 
 use crate::api::config::CONFIG_NAME;
-use crate::api::facts::{Facts, facts_name};
+use crate::api::facts::{Enrolment, Facts, facts_name};
 use crate::api::kind::WorkloadKind;
 use crate::api::vocabulary::Phase;
-use crate::api::{Approval, GATE_LABEL, Permit};
+use crate::api::{Approval, ENVIRONMENT_LABEL, GATE_LABEL, Permit};
 use crate::domain::config::Config as Configured;
 use crate::domain::kind::GATED;
 use crate::domain::template::{Revision, Template};
@@ -154,14 +154,21 @@ impl Caches {
         place.is_none_or(|p| p.is_terminating)
     }
 
-    /// The namespaces that carry the gate label, with its value.
-    pub fn gated_namespaces(&self) -> Vec<(String, String)> {
-        let gated = |(name, place): (String, Arc<Place>)| {
-            let mode = place.labels.get(GATE_LABEL)?.clone();
-            Some((name, mode))
+    /// How each namespace stands that carries the gate label or has facts, those on their way out left out.
+    pub fn enrolments(&self) -> Vec<(String, Enrolment)> {
+        let label = |place: &Place, key: &str| place.labels.get(key).cloned().unwrap_or_default();
+        let one = |(name, place): (String, Arc<Place>)| {
+            let is_meant =
+                place.labels.contains_key(GATE_LABEL) || self.shared_facts(&name).is_some();
+            let seen = Enrolment {
+                uid: place.uid.clone(),
+                gate: label(&place, GATE_LABEL),
+                environment: label(&place, ENVIRONMENT_LABEL),
+            };
+            (is_meant && !place.is_terminating).then_some((name, seen))
         };
         let all = self.namespaces.all_in(CLUSTER);
-        all.into_iter().filter_map(gated).collect()
+        all.into_iter().filter_map(one).collect()
     }
 
     /// A workload as a plain value, kind included, unless it is derived from another one.

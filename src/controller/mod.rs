@@ -37,6 +37,7 @@ pub use permit::run;
 pub use rights::follow_rights;
 pub use watch::watch;
 
+use crate::api::vocabulary::GateMode;
 use crate::clock::Clock;
 use crate::cluster::access::Access;
 use crate::cluster::caches::Caches;
@@ -69,6 +70,8 @@ pub struct Context {
     pub admitted: Arc<AdmittedBook>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The mode of namespaces without a label.
+    pub default_mode: GateMode,
     /// The right to write; asked before each effect.
     pub leadership: Arc<Leadership>,
     /// Events, with their series.

@@ -46,12 +46,14 @@ pub async fn watch(
 ) {
     let catching_up = every(TICK, &stop, || journal::catch_up(&ctx));
     let sweeping = every(SWEEP, &stop, || orphans::sweep(&ctx));
+    let enrolling = every(TICK, &stop, || enrol::keep(&ctx));
     let counting = every(CENSUS, &stop, || async { census::take(&ctx) });
     // None waits for another: a ledger that hangs must not keep up the guard.
     tokio::join!(
         guard(Arc::clone(&ctx), due, stop.clone()),
         catching_up,
         sweeping,
+        enrolling,
         counting
     );
 }
@@ -83,9 +85,8 @@ async fn guard(ctx: Arc<Context>, due: mpsc::Sender<ObjectRef<Permit>>, stop: Ca
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        // Both read caches only, and write only where something is missing.
+        // Reads caches only, and writes only where something is missing.
         revisions::keep(&ctx).await;
-        enrol::enrol(&ctx).await;
         for permit in poll(&ctx).await {
             // Full means that it is named already, or will be by its own timer.
             let _ = due.try_send(ObjectRef::from_obj(permit.as_ref()));

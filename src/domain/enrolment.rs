@@ -1,101 +1,117 @@
-//! Enrolment: which baselines does a namespace begin with?
+//! Enrolment: what follows where a namespace does not stand as it was remembered?
 //!
-//! What stands there, except where a permit was issued before: of what is being changed under it the state before the
-//! change counts, because nobody has validated the other yet. Does not know when a namespace is enrolled.
+//! A namespace with the same UID was relabelled by who may; one with another was made anew and starts where the former
+//! one ended. Knows no policy, and not who did it.
 
-use std::sync::Arc;
+use crate::api::facts::Enrolment;
+use crate::api::vocabulary::GateMode;
+use crate::domain::template::PRODUCTION;
 
-use serde_json::Value;
-
-use super::applied::baseline;
-use crate::api::facts::{Baseline, Facts};
-
-/// Takes in what stands in a namespace, each workload by its key.
-pub fn enrol(facts: &mut Facts, live: &[(String, Arc<Value>)]) {
-    facts.enrolled = true;
-    let found: Vec<_> = live
-        .iter()
-        .filter_map(|(key, object)| Some((key.clone(), of_object(facts, key, object)?)))
-        .collect();
-    facts.baselines.extend(found);
+/// What follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is as remembered.
+    Nothing,
+    /// It stands differently from now on.
+    Remember,
+    /// It was made anew and is less guarded: these labels come back. Left out: the environment stays as it is.
+    Restore {
+        /// The label of the gate.
+        gate: String,
+        /// The label of the environment.
+        environment: Option<String>,
+    },
 }
 
-fn of_object(facts: &Facts, key: &str, object: &Value) -> Option<Baseline> {
-    let mut priors = facts.armed.values().filter_map(|a| a.targets.get(key));
-    match priors.find(|prior| !prior.spec_digest.is_empty()) {
-        Some(prior) => Some(Baseline {
-            spec_digest: prior.spec_digest.clone(),
-            template_digest: prior.template_digest.clone(),
-            permit_uid: String::new(),
-        }),
-        None => baseline(object, ""),
+/// Compares what is seen with what is remembered; `default` is the mode of namespaces without a label.
+pub fn step(before: &Enrolment, seen: &Enrolment, default: GateMode) -> Step {
+    if before == seen {
+        return Step::Nothing;
+    }
+    let is_lower = rank(&seen.gate, default) < rank(&before.gate, default);
+    if before.uid == seen.uid || !is_lower {
+        return Step::Remember;
+    }
+    // Only upwards: whatever is not said to be something else is production.
+    let is_production = before.environment == PRODUCTION && seen.environment.is_empty();
+    Step::Restore {
+        gate: before.gate.clone(),
+        environment: is_production.then(|| PRODUCTION.to_owned()),
+    }
+}
+
+/// How much a label guards, as the policy ranks it: a word that is none counts as no label.
+fn rank(label: &str, default: GateMode) -> u8 {
+    let mode = match label {
+        "enforce" | "warn" | "audit" | "off" => GateMode::of_label(Some(label), default),
+        _ => default,
+    };
+    match mode {
+        GateMode::Off => 0,
+        GateMode::Audit => 1,
+        GateMode::Warn => 2,
+        GateMode::Enforce => 3,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::facts::{Armed, Prior, Spent};
-    use crate::api::vocabulary::Phase;
-    use crate::domain::canonical::spec_digest;
-    use serde_json::json;
 
-    fn deployment(name: &str) -> (String, Arc<Value>) {
-        let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
-            "spec": {"selector": {}, "template": {"spec": {"containers": [{"name": "app", "image": "a:1"}]}}}});
-        (format!("Deployment/{name}"), Arc::new(object))
+    fn enrolment(uid: &str, gate: &str, environment: &str) -> Enrolment {
+        Enrolment {
+            uid: uid.into(),
+            gate: gate.into(),
+            environment: environment.into(),
+        }
     }
 
-    /// Facts of a namespace where a permit was issued before it was enrolled.
-    fn issued_for(name: &str) -> Facts {
-        let prior = Prior {
-            uid: "u".into(),
-            spec_digest: "sha256:before".into(),
-            ..Prior::default()
-        };
-        let armed = Armed {
-            targets: [(format!("Deployment/{name}"), prior)].into(),
-            ..Armed::default()
-        };
-        Facts {
-            armed: [("p".to_owned(), armed)].into(),
-            ..Facts::default()
+    #[track_caller]
+    fn follows(before: (&str, &str), seen: (&str, &str, &str), wanted: &Step) {
+        let before = enrolment("1", before.0, before.1);
+        let seen = enrolment(seen.0, seen.1, seen.2);
+        assert_eq!(step(&before, &seen, GateMode::Audit), *wanted);
+    }
+
+    fn restored(environment: Option<&str>) -> Step {
+        Step::Restore {
+            gate: "enforce".into(),
+            environment: environment.map(str::to_owned),
         }
     }
 
     #[test]
-    fn a_namespace_with_an_issued_permit_gets_the_baselines_of_all_that_stands_there() {
-        let mut facts = issued_for("web");
-        assert!(!facts.is_enrolled());
-        enrol(&mut facts, &[deployment("web"), deployment("cart")]);
-        assert!(facts.is_enrolled());
-        let of = |key: &str| facts.baselines[key].spec_digest.clone();
-        assert_eq!(of("Deployment/web"), "sha256:before");
-        let cart = spec_digest(&deployment("cart").1).unwrap();
-        assert_eq!(of("Deployment/cart"), cart.to_string());
+    fn t18_a_namespace_made_anew_is_labelled_as_the_former_one_was() {
+        let before = ("enforce", "production");
+        for lower in ["", "off", "audit", "warn", "enfroce"] {
+            follows(before, ("2", lower, ""), &restored(Some("production")));
+            follows(before, ("2", lower, "staging"), &restored(None));
+        }
+        follows(("enforce", "staging"), ("2", "", ""), &restored(None));
     }
 
     #[test]
-    fn an_empty_namespace_is_enrolled_once() {
-        let mut facts = Facts::default();
-        enrol(&mut facts, &[]);
-        assert!(facts.is_enrolled() && facts.baselines.is_empty());
+    fn a_namespace_that_was_relabelled_by_who_may_is_remembered_so() {
+        for seen in ["", "off", "audit"] {
+            follows(
+                ("enforce", "production"),
+                ("1", seen, "production"),
+                &Step::Remember,
+            );
+        }
+        follows(("off", ""), ("2", "", ""), &Step::Remember);
     }
 
     #[test]
-    fn what_a_permit_left_behind_is_no_enrolment() {
-        let mut facts = Facts::default();
-        let ended = Spent {
-            permit: "a".into(),
-            phase: Phase::Closed,
-            outcome: None,
-            reason: String::new(),
-            message: String::new(),
-            time: None,
-            issued_time: None,
-            trace: String::new(),
-        };
-        facts.settle("p".into(), ended);
-        assert!(!facts.is_enrolled());
+    fn as_much_or_more_is_remembered_and_the_same_is_nothing() {
+        follows(("audit", ""), ("2", "enforce", ""), &Step::Remember);
+        follows(("audit", ""), ("2", "", ""), &Step::Remember);
+        follows(("enforce", ""), ("1", "enforce", ""), &Step::Nothing);
+    }
+
+    #[test]
+    fn where_everything_is_enforced_no_label_is_no_loss() {
+        let (before, seen) = (enrolment("1", "audit", ""), enrolment("2", "", ""));
+        assert_eq!(step(&before, &seen, GateMode::Enforce), Step::Remember);
     }
 }

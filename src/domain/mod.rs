@@ -9,6 +9,7 @@ pub mod applied;
 mod arming;
 pub mod audit;
 pub mod ballot;
+pub mod baselines;
 pub mod breach;
 pub mod calendar;
 pub mod canonical;

@@ -247,10 +247,10 @@ fn facts_about(facts: &Facts, key: &str, candidates: &[Candidate]) -> Facts {
         Some((c.request.uid.clone(), spent.clone()))
     });
     Facts {
-        enrolled: facts.enrolled,
         baselines: baselines.into_iter().map(|b| (key.to_owned(), b)).collect(),
         armed: armed.map(|(uid, a)| (uid.clone(), a.clone())).collect(),
         spent: spent.collect(),
+        enrolment: None,
     }
 }
 

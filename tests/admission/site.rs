@@ -314,7 +314,6 @@ async fn arm(api: &Api) {
         targets: [("Deployment/checkout".to_owned(), prior)].into(),
     };
     let facts = Facts {
-        enrolled: true,
         armed: [("p-1".to_owned(), armed)].into(),
         ..Facts::default()
     };

@@ -1,39 +1,25 @@
-//! Status written by somebody else gives no power, and what decisions rest on cannot be taken away (threat row 30).
+//! Status that is forged with the operator's own credential gives no power, and what decisions rest on cannot be taken away (threat row 30).
 
 use anyhow::{Context, Result, ensure};
+use kube::api::{Api, Patch, PatchParams};
 use permit_harness::stage::{self, permit};
 use permit_harness::{Stage, User, eventually};
+use permit_operator::api::Permit;
 use serde_json::{Value, json};
 
 use crate::site::{enrolled, told};
 
-/// Lets mallory write the status of every permit here.
-async fn let_mallory_forge(stage: &Stage<'_>) -> Result<()> {
-    let namespace = stage.namespace();
-    let rights = format!(
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: forger, namespace: {namespace}}}\nrules:\n\
-        - {{apiGroups: [permits.dev], resources: [permits, permits/status], verbs: [get, patch, update]}}\n---\n\
-        apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: forger, namespace: {namespace}}}\n\
-        roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: forger}}\nsubjects:\n\
-        - {{kind: User, apiGroup: rbac.authorization.k8s.io, name: mallory@example.com}}\n"
-    );
-    stage.apply(&rights).await
-}
-
-/// Writes a status as mallory; the API server takes it.
+/// Writes a status with the operator's own credential, as somebody who stole it; nobody else's writes are taken.
 async fn forge(stage: &Stage<'_>, name: &str, status: &Value) -> Result<()> {
-    let patch = json!({"status": status}).to_string();
-    let args = [
-        "patch",
-        "permit",
-        name,
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        &patch,
-    ];
-    let mallory = User::person("mallory");
-    stage.kubectl(&mallory, &args, None).await?.ok().map(drop)
+    let thief = User::new("system:serviceaccount:permit-system:permit-operator", &[]);
+    let permits: Api<Permit> =
+        Api::namespaced(stage.plane().client(&thief).await?, stage.namespace());
+    let patch = Patch::Merge(json!({"status": status}));
+    permits
+        .patch_status(name, &PatchParams::default(), &patch)
+        .await
+        .context("forge a status")
+        .map(drop)
 }
 
 /// What alice's change to `tag` is answered.
@@ -51,7 +37,6 @@ fn issued_for_ever() -> Value {
 async fn a_forged_issuance_admits_nothing_and_is_written_back() -> Result<()> {
     told(async {
         let stage = enrolled("forged-issue").await?;
-        let_mallory_forge(&stage).await?;
         stage
             .request(&permit("one", "quick-deployment", "1.5.0"))
             .await?;
@@ -81,7 +66,6 @@ async fn a_forged_issuance_admits_nothing_and_is_written_back() -> Result<()> {
 async fn a_revocation_cannot_be_written_away() -> Result<()> {
     told(async {
         let stage = enrolled("unrevoked").await?;
-        let_mallory_forge(&stage).await?;
         stage.issue("one", "1.5.0").await?;
         let revoke = [
             "permit",
@@ -135,7 +119,6 @@ async fn a_revocation_cannot_be_written_away() -> Result<()> {
 async fn an_expired_permit_stays_expired_and_an_issued_one_keeps_its_time() -> Result<()> {
     told(async {
         let stage = enrolled("unexpired").await?;
-        let_mallory_forge(&stage).await?;
         let brief = stage::template("brief-window", &[("window: 1h", "window: 20s")]);
         stage.apply(&brief).await?;
         let text = |object: &Value, path: &str| {

@@ -470,10 +470,10 @@ pub(crate) fn gate_of(world: &World) -> GateWorld {
         unsound: None,
         exemptions: Vec::new(),
         facts: Some(Facts {
-            enrolled: true,
             baselines: [(KEY.to_owned(), baseline(&old()))].into(),
             armed: world.armed.iter().map(|a| (uid(), a.clone())).collect(),
             spent: world.spent.iter().map(|s| (uid(), s.clone())).collect(),
+            enrolment: None,
         }),
         templates: candidate.template.iter().cloned().collect(),
         candidates: vec![candidate],

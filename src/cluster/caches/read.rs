@@ -38,6 +38,7 @@ pub(super) struct Current {
 
 /// A namespace, as far as the gate asks.
 pub(super) struct Place {
+    pub(super) uid: String,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) is_terminating: bool,
 }
@@ -90,6 +91,7 @@ pub(super) fn template(template: &PermitTemplate) -> Read<Arc<Current>> {
 
 pub(super) fn namespace(namespace: &Namespace) -> Read<Arc<Place>> {
     let place = Place {
+        uid: namespace.uid().unwrap_or_default(),
         labels: namespace.labels().clone(),
         is_terminating: namespace.metadata.deletion_timestamp.is_some(),
     };
