@@ -40,5 +40,7 @@ where
                 }
             })
         })
+        // What is there at first is no change: nothing was answered before.
+        .skip(1)
         .boxed()
 }

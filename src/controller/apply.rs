@@ -48,7 +48,8 @@ fn begin(ctx: &Context, world: &World, decision: &Decision) {
     let execution = decision.status.execution.as_ref();
     let started = execution.and_then(|e| e.started_time.as_ref());
     if let Some(started) = started.filter(|_| has_begun && !decision.phase.is_terminal()) {
-        ctx.guard.begin(&world.request.uid, started.0);
+        let is_exact = ctx.desk.has_seen_it_wait(&world.request.uid);
+        ctx.guard.begin(&world.request.uid, started.0, is_exact);
     }
 }
 

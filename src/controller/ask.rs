@@ -3,7 +3,6 @@
 //! Hands each permit its readings. Decides nothing; does not know when it is called.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
@@ -15,9 +14,6 @@ use super::watch::Watched;
 use crate::domain::check::GuardCheck;
 use crate::domain::reading::Observed;
 use crate::domain::request::target_key;
-
-/// How long before its start a change is asked about: the start is known to the second.
-const JUST_BEFORE: Duration = Duration::from_secs(1);
 
 /// Whether a check of any target is due.
 pub(super) fn is_due(ctx: &Context, watched: &Watched, check: &GuardCheck, now: Timestamp) -> bool {
@@ -95,9 +91,7 @@ async fn ask_one_before(ctx: &Context, watched: &Watched, check: &GuardCheck) {
     let Ok(resolved) = check.about(&[namespace.clone()].into()) else {
         return;
     };
-    let before = watched.started.checked_sub(JUST_BEFORE);
-    let resolved = resolved.at(before.unwrap_or(watched.started));
-    let readings = ctx.probe.ask(&resolved).await;
+    let readings = ctx.probe.ask(&resolved.at(watched.before)).await;
     for target in &watched.permit.spec.targets {
         let about = About {
             uid: &watched.uid,

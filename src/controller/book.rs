@@ -34,6 +34,8 @@ pub struct GuardBook(Mutex<BTreeMap<String, Page>>);
 struct Page {
     /// When its change was seen stored.
     started: Option<Timestamp>,
+    /// Whether nothing had changed a moment before.
+    is_exact: bool,
     checks: BTreeMap<(String, String), Line>,
     /// Whether a check of a target was outside its limit before the change, once that is known.
     before: BTreeMap<(String, String), bool>,
@@ -55,9 +57,10 @@ impl GuardBook {
     }
 
     /// Opens a new page for a change that begins now; nothing is taken from a status.
-    pub(super) fn begin(&self, uid: &str, started: Timestamp) {
+    pub(super) fn begin(&self, uid: &str, started: Timestamp, is_exact: bool) {
         let page = Page {
             started: Some(started),
+            is_exact,
             ..Page::default()
         };
         self.lock().insert(uid.to_owned(), page);
@@ -72,6 +75,12 @@ impl GuardBook {
             page.soak = Soak::recorded(soaked);
             started
         })
+    }
+
+    /// The start of a change, where this process saw it begin.
+    pub(super) fn exact_start(&self, uid: &str) -> Option<Timestamp> {
+        let book = self.lock();
+        book.get(uid).filter(|p| p.is_exact)?.started
     }
 
     /// Whether this process knows of a change under the permit that began.
@@ -335,7 +344,8 @@ mod tests {
         let mut unknown = forged.clone();
         book.correct("u", &mut unknown);
         assert_eq!(unknown, forged, "nothing is known of it");
-        book.begin("u", start);
+        book.begin("u", start, true);
+        assert_eq!(book.exact_start("u"), Some(start));
         let later = start + Duration::from_hours(9);
         assert_eq!(book.open("u", later, Duration::from_hours(1)), start);
         let mut execution = forged;
@@ -350,6 +360,7 @@ mod tests {
         let start: Timestamp = "2026-11-21T21:00:00Z".parse().unwrap();
         let soaked = Duration::from_mins(3);
         assert_eq!(book.open("u", start, soaked), start);
+        assert_eq!(book.exact_start("u"), None);
         assert_eq!(book.healthy_for("u"), soaked);
         book.forgive("u");
         assert_eq!(book.healthy_for("u"), soaked);

@@ -28,6 +28,7 @@ pub struct Desk(Mutex<BTreeMap<String, Sheet>>);
 struct Sheet {
     written: Option<(u64, Instant)>,
     failures: u32,
+    waited: bool,
 }
 
 impl Desk {
@@ -64,6 +65,16 @@ impl Desk {
         let desk = self.lock();
         let written = desk.get(uid).and_then(|sheet| sheet.written);
         written.is_none_or(|(_, at)| now.saturating_duration_since(at) >= REFRESH)
+    }
+
+    /// Remembers that a permit was issued and its change not begun when this process looked.
+    pub(super) fn saw_it_wait(&self, uid: &str) {
+        self.lock().entry(uid.to_owned()).or_default().waited = true;
+    }
+
+    /// Whether this process saw a permit wait for its change: only then it also saw when the change began.
+    pub(super) fn has_seen_it_wait(&self, uid: &str) -> bool {
+        self.lock().get(uid).is_some_and(|sheet| sheet.waited)
     }
 
     /// Counts a failure; answers with the pause until the next try, a little of it by chance so that permits that

@@ -26,6 +26,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(15);
 /// How often the permits are counted for the metrics.
 const CENSUS: Duration = Duration::from_secs(5);
+/// How long before its start a change is asked about: the start is known to the second.
+const JUST_BEFORE: Duration = Duration::from_secs(1);
 /// The longest time between two healthy polls that still counts as watched, in intervals.
 const LONGEST_GAP: u32 = 3;
 
@@ -34,6 +36,8 @@ pub(super) struct Watched {
     pub(super) permit: Arc<Permit>,
     pub(super) uid: String,
     pub(super) started: Timestamp,
+    /// When its change surely had not begun.
+    pub(super) before: Timestamp,
     soaks: bool,
     pub(super) checks: Vec<GuardCheck>,
 }
@@ -162,10 +166,15 @@ fn watched(ctx: &Context, permit: Arc<Permit>) -> Option<Watched> {
     let healthy = u64::try_from(execution.healthy_seconds).unwrap_or(0);
     let healthy = Duration::from_secs(healthy).min(ran);
     let started = ctx.guard.open(&uid, recorded, healthy);
+    // Where the start was missed, the change may be older than it was seen; it is never older than its issuance.
+    let exact = ctx.guard.exact_start(&uid);
+    let before = exact.and_then(|start| start.checked_sub(JUST_BEFORE).ok());
+    let before = before.unwrap_or(issued);
     Some(Watched {
         permit,
         uid,
         started,
+        before,
         soaks,
         checks,
     })
