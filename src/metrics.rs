@@ -67,8 +67,8 @@ const RECONCILE_ERRORS: Named = (
     &["reason"],
 );
 const REPAIRS: Named = (
-    "webhook_configuration_repairs_total",
-    "repairs of the operator's webhook configurations",
+    "configuration_repairs_total",
+    "repairs of the operator's own webhook configurations, policies and bindings",
     &["configuration"],
 );
 
@@ -106,7 +106,7 @@ pub struct Metrics {
     pub leader: IntGauge,
     /// When the serving certificate expires, in seconds since 1970.
     pub certificate_expiry: Gauge,
-    /// Repairs of our webhook configurations by configuration.
+    /// Repairs of what is the operator's own in the cluster, by kind.
     pub configuration_repairs: IntCounterVec,
 }
 

@@ -1,8 +1,10 @@
 //! The runtime: puts the parts of one process together, starts them in order and ends them in order.
 //!
-//! The gate answers on every replica; controller, certificates and webhook configurations are the leader's. Decides
+//! The gate answers on every replica; controller, certificates, webhook configurations and policies are the
+//! leader's. Decides
 //! nothing.
 
+mod keeping;
 mod leader;
 mod process;
 
@@ -84,10 +86,7 @@ async fn operate(run: Run) -> anyhow::Result<()> {
         caches: Arc::clone(&caches),
         access: Access::new(process.client.clone()),
         clock: Arc::clone(&process.clock),
-        operator: format!(
-            "system:serviceaccount:{}:permit-operator",
-            process.run.namespace
-        ),
+        operator: process.settings.operator(),
         default_mode: default_mode(process.run.default_mode),
         handover,
         filled,

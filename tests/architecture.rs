@@ -101,6 +101,8 @@ const CRATES: &[(&str, &[&str])] = &[
             "hex",
             "serde_json_canonicalizer",
             "promql_parser",
+            "croner",
+            "serde_saphyr",
             "thiserror",
         ],
     ),

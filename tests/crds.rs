@@ -187,7 +187,12 @@ fn the_status_has_no_defaults() {
 
 #[test]
 fn lists_of_objects_say_how_they_are_merged() {
-    let ordered = ["PermitTemplate.spec.approval.rules", "Permit.status.trace"];
+    let ordered = [
+        "PermitTemplate.spec.approval.rules",
+        "PermitTemplate.spec.execution.recurring",
+        "Permit.spec.schedule.recurring",
+        "Permit.status.trace",
+    ];
     every_node(
         "a list of objects is a map by its keys, unless its order is what it says",
         |path, node| {

@@ -9,6 +9,7 @@ mod scene;
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use permit_operator::api::facts::Armed;
 use permit_operator::api::vocabulary::{
@@ -810,6 +811,24 @@ fn t30_a_revoked_permit_written_back_to_issued_stays_revoked() {
 }
 
 #[test]
+fn a_denial_under_a_spent_permit_says_why_and_when_it_ended() {
+    let scene = permit()
+        .issued()
+        .spent(Phase::Revoked, Outcome::RolledBack)
+        .with(|w| {
+            let spent = w.spent.as_mut().unwrap();
+            spent.reason = "SafetyViolation".into();
+            spent.time = Some(Time(start()));
+            spent.message = "errors: 0.2 is over 0.05; the former template is back".into();
+        });
+    denies(
+        &scene.gate(),
+        Code::PermitRevoked,
+        "it is spent: Revoked (SafetyViolation) at 2027-01-15T08:00:00Z: errors: 0.2 is over 0.05",
+    );
+}
+
+#[test]
 fn t30_an_expired_permit_written_back_to_issued_stays_expired() {
     denies(
         &permit().issued().after(2 * HOUR).gate(),
@@ -1251,6 +1270,7 @@ fn every_code_has_its_own_word_exhaustive() {
         Code::PermitRevoked,
         Code::PermitExpired,
         Code::TargetBusy,
+        Code::FreezeActive,
         Code::GateUnavailable,
     ];
     for code in all {
@@ -1265,6 +1285,7 @@ fn every_code_has_its_own_word_exhaustive() {
             | Code::PermitRevoked
             | Code::PermitExpired
             | Code::TargetBusy
+            | Code::FreezeActive
             | Code::GateUnavailable => {}
         }
     }

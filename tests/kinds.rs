@@ -55,7 +55,6 @@ fn world(form: &Form, old: Option<Value>, new: Option<Value>) -> GateWorld {
         spec_digest: digest(spec_digest(old)).unwrap_or_default(),
         template_digest: digest(template_digest(old)).unwrap_or_default(),
         object: comparable(old),
-        breaching: Vec::new(),
     });
     let template = world.candidates[0].template.clone().unwrap();
     let digest = world.candidates[0].request.digest(&template.digest);

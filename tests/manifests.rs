@@ -4,6 +4,8 @@
 #![cfg(test)]
 
 use clap::Parser;
+use permit_operator::cluster::policies::NAMES;
+use permit_operator::cluster::webhook_config::CONFIGURATION;
 use permit_operator::config::Config;
 use serde_json::Value;
 use std::fs;
@@ -164,19 +166,91 @@ fn people_write_no_status_and_delete_no_permit_or_approval() {
 }
 
 #[test]
-fn the_operators_rights_on_webhook_configurations_are_limited_to_its_own() {
+fn the_operators_rights_on_configurations_and_policies_are_limited_to_its_own() {
     let operator = roles()
         .into_iter()
         .find(|role| role["metadata"]["name"] == "permit-operator")
         .unwrap();
+    let mut named = Vec::new();
     for rule in rules(&operator) {
         let groups = words(&rule["apiGroups"]);
         if groups.contains(&"admissionregistration.k8s.io".to_owned())
             && words(&rule["verbs"]) != ["create"]
         {
-            assert_eq!(words(&rule["resourceNames"]), ["gate.permits.dev"]);
+            named.push((words(&rule["resources"]), words(&rule["resourceNames"])));
         }
     }
+    let own = |resources: [&str; 2], names: &[&str]| {
+        let owned = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+        (owned(&resources), owned(names))
+    };
+    let webhooks = [
+        "validatingwebhookconfigurations",
+        "mutatingwebhookconfigurations",
+    ];
+    let policies = [
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    ];
+    assert_eq!(
+        named,
+        [own(webhooks, &[CONFIGURATION]), own(policies, &NAMES)]
+    );
+}
+
+#[test]
+fn the_operator_deletes_nothing() {
+    for role in roles()
+        .iter()
+        .filter(|role| role["metadata"]["name"] == "permit-operator")
+    {
+        for rule in rules(role) {
+            let verbs = words(&rule["verbs"]);
+            assert!(
+                !verbs.iter().any(|verb| verb.starts_with("delete")),
+                "{rule}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_verb_of_ours_is_one_that_is_asked_for() {
+    let known = [
+        "get",
+        "list",
+        "watch",
+        "create",
+        "update",
+        "patch",
+        "delete", // the API server's own
+        "approve",
+        "revoke",
+        "break-glass",
+        "use",
+        "unenrol",
+    ];
+    for role in roles() {
+        for verb in rules(&role).iter().flat_map(|rule| words(&rule["verbs"])) {
+            let name = &role["metadata"]["name"];
+            assert!(
+                known.contains(&verb.as_str()),
+                "nothing reads `{verb}` of {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_administrators_role_may_unenrol() {
+    let may = |role: &Value| {
+        let unenrols = |rule: &Value| words(&rule["verbs"]).contains(&"unenrol".to_owned());
+        rules(role).iter().any(unenrols)
+    };
+    let holders: Vec<_> = roles().into_iter().filter(may).collect();
+    assert_eq!(holders.len(), 1);
+    assert_eq!(holders[0]["metadata"]["name"], "permit-admin");
+    assert_eq!(holders[0]["kind"], "ClusterRole");
 }
 
 #[test]

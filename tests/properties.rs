@@ -14,6 +14,7 @@ mod simulation;
 
 use std::time::Duration;
 
+use permit_operator::api::facts::Spent;
 use permit_operator::api::template::OnRevoke;
 use permit_operator::api::vocabulary::{
     Decision as Said, Operation, Outcome, Phase, RevocationReason,
@@ -307,7 +308,13 @@ proptest! {
         crashed.settle();
         prop_assert_eq!(straight.phase(), crashed.phase());
         prop_assert_eq!(straight.world.recorded.outcome, crashed.world.recorded.outcome);
-        prop_assert_eq!(&straight.world.spent, &crashed.world.spent);
+        // After a crash the object that ended it is quoted; what it says is the same.
+        let end = |cluster: &Cluster| cluster.world.spent.clone().map(|spent| Spent {
+            message: String::new(),
+            trace: String::new(),
+            ..spent
+        });
+        prop_assert_eq!(end(&straight), end(&crashed));
         prop_assert_eq!(straight.baselines, crashed.baselines);
     }
 

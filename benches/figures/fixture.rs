@@ -121,6 +121,9 @@ pub(crate) fn covered(permit: &Permit) -> Result<GateWorld> {
         old: Some(old),
         new: Some(new),
         parent: None,
+        frozen: Vec::new(),
+        unsound: None,
+        exemptions: Vec::new(),
         facts: Some(facts),
         candidates: vec![candidate(request, &template, &digest)],
         templates: vec![template],
@@ -143,7 +146,6 @@ fn armed(digest: &str, now: Timestamp, old: &Value) -> Armed {
         spec_digest: text(spec_digest(old)),
         template_digest: text(template_digest(old)),
         object: old.clone(),
-        breaching: Vec::new(),
     };
     Armed {
         permit: format!("{WORKLOAD}-1"),

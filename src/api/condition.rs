@@ -5,6 +5,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+pub use super::reason::Reason;
+
 /// The condition types of a Permit; all are set at first sight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {
@@ -87,8 +89,8 @@ pub struct ConditionValue {
     pub type_: ConditionType,
     /// `Some(true)` is True, `Some(false)` False, `None` Unknown.
     pub status: Option<bool>,
-    /// One CamelCase word from the stable list.
-    pub reason: &'static str,
+    /// One CamelCase word from the stable list, [`Reason`] and the words of an ending.
+    pub reason: String,
     /// A sentence for people.
     pub message: String,
 }
@@ -117,7 +119,7 @@ pub fn merge(
             Condition {
                 type_: value.type_.as_str().into(),
                 status: status.into(),
-                reason: value.reason.into(),
+                reason: value.reason.clone(),
                 message: value.message.clone(),
                 last_transition_time: since,
                 observed_generation: generation,

@@ -31,6 +31,21 @@ pub struct Facts {
     pub armed: BTreeMap<String, Armed>,
     /// Permits that have come to rest, by UID: no forged status brings one of them back.
     pub spent: BTreeMap<String, Spent>,
+    /// How the namespace is enrolled, so that one made anew is enrolled again. Permits may be issued before it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<Enrolment>,
+}
+
+/// How a namespace stands: which one it is, and its labels, empty where there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Enrolment {
+    /// UID of the namespace.
+    pub uid: String,
+    /// Its label `permits.dev/gate`.
+    pub gate: String,
+    /// Its label `permits.dev/environment`.
+    pub environment: String,
 }
 
 /// How a permit ended.
@@ -44,6 +59,46 @@ pub struct Spent {
     /// The outcome, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Why, in one word of the stable list.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Why, in words; empty once they were forgotten.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// When it was settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    /// When it had been issued, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_time: Option<Time>,
+    /// A digest of the trace in its status; empty once it was forgotten.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trace: String,
+}
+
+/// How many permits at rest are remembered with their words; of older ones how they ended stays.
+const WORDED: usize = 500;
+
+impl Facts {
+    /// Remembers how a permit ended, and forgets the words of what ended long ago: a namespace has room for thousands
+    /// of ends, not for a sentence about each.
+    pub fn settle(&mut self, uid: String, spent: Spent) {
+        self.armed.remove(&uid);
+        self.spent.insert(uid, spent);
+        let mut worded: Vec<_> = self.spent.values_mut().filter(|s| s.is_worded()).collect();
+        let surplus = worded.len().saturating_sub(WORDED);
+        worded.sort_by_key(|s| s.time.as_ref().map(|t| t.0));
+        for old in worded.into_iter().take(surplus) {
+            old.message.clear();
+            old.trace.clear();
+        }
+    }
+}
+
+impl Spent {
+    const fn is_worded(&self) -> bool {
+        !self.message.is_empty() || !self.trace.is_empty()
+    }
 }
 
 /// The identity of an accepted spec.
@@ -86,9 +141,6 @@ pub struct Prior {
     /// The workload itself (kind, name, spec), for the difference and for the rollback; null if there was none.
     #[serde(default)]
     pub object: Value,
-    /// Names of checks that already breached before the change (`decisions.md` 26).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub breaching: Vec<String>,
 }
 
 /// The name of the Secret that holds the facts of a namespace.

@@ -15,6 +15,7 @@ pub mod config;
 pub mod facts;
 pub mod kind;
 pub mod permit;
+pub mod reason;
 mod schema;
 mod status;
 pub mod template;

@@ -9,6 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Recurrence;
 use super::kind::WorkloadKind;
 use super::vocabulary::Operation;
 
@@ -136,8 +137,8 @@ pub struct PermitSpec {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.images) || has(self.podTemplateDigest) || (has(self.operations) && size(self.operations) > 0)").message("a target names an outcome: give images, podTemplateDigest or operations"))]
-#[x_kube(validation = Rule::new("!has(self.operations) || self.operations.all(o, !(o in ['Deploy', 'Create', 'Rollback']))").message("Deploy, Create and Rollback need a named outcome: give images or podTemplateDigest instead").field_path(".operations"))]
 #[x_kube(validation = Rule::new(KNOWN_KIND).message("kind is one of Kubernetes' own that are gated, such as Deployment, StatefulSet, DaemonSet, CronJob, Job or Pod, or written as Kind.group").field_path(".kind"))]
+#[x_kube(validation = Rule::new("!has(self.operations) || self.operations.all(o, !(o in ['Deploy', 'Create', 'Rollback']))").message("Deploy, Create and Rollback need a named outcome: give images or podTemplateDigest instead").field_path(".operations"))]
 #[x_kube(validation = Rule::new("!(has(self.images) && has(self.podTemplateDigest))").message("images and podTemplateDigest exclude each other: the digest already names every image"))]
 pub struct Target {
     /// Kind of the workload; of a group that is not Kubernetes' own as `Kind.group`. Default: `Deployment`.
@@ -196,6 +197,11 @@ pub struct Schedule {
     /// The change may not start after; it can only shorten the template's window. Example: `2026-11-21T23:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_start: Option<Time>,
+    /// The change may start only while one of these is open, and while the template's are. Default: at any time.
+    /// At most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub recurring: Vec<Recurrence>,
 }
 
 /// Who somebody is, as the API server authenticated them.

@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Recurrence;
 use super::check::Check;
 use super::vocabulary::{Grant, Operation, TemplateClass};
 
@@ -187,6 +188,10 @@ pub struct ExecutionLimits {
     /// `RollBack`: a revoked change is undone. `Hold`: it is paused and waits for a person. Default: `RollBack`.
     #[serde(default)]
     pub on_revoke: OnRevoke,
+    /// A change may start only while one of these is open. Default: at any time. At most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub recurring: Vec<Recurrence>,
 }
 
 impl Default for ExecutionLimits {
@@ -195,6 +200,7 @@ impl Default for ExecutionLimits {
             window: two_hours(),
             max_duration: one_hour(),
             on_revoke: OnRevoke::RollBack,
+            recurring: Vec::new(),
         }
     }
 }

@@ -158,11 +158,15 @@ pub(super) fn of_status(status: &kube::core::Status) -> Report {
 
 /// What was said, without who passed it on: the code word comes first.
 fn spoken(message: &str) -> &str {
-    let passed_on = message
-        .split_once("admission webhook \"")
-        .and_then(|(_, rest)| rest.split_once("\" denied the request: "));
+    let between = |before: &str, after: &str| {
+        message
+            .split_once(before)
+            .and_then(|(_, rest)| rest.split_once(after))
+    };
+    let passed_on = between("admission webhook \"", "\" denied the request: ")
+        .or_else(|| between("ValidatingAdmissionPolicy '", "' denied request: "));
     match passed_on {
-        Some((webhook, said)) if webhook.ends_with("gate.permits.dev") => said,
+        Some((by, said)) if by.ends_with("gate.permits.dev") => said,
         _ => message,
     }
 }
@@ -211,6 +215,24 @@ mod tests {
         let said =
             |who: &str| format!("admission webhook \"{who}\" denied the request: RoleNotHeld: bob");
         assert_eq!(spoken(&said("own.gate.permits.dev")), "RoleNotHeld: bob");
+        assert_eq!(
+            spoken(&said("policy.example.com")),
+            said("policy.example.com")
+        );
+    }
+
+    #[test]
+    fn a_denial_by_a_policy_of_ours_begins_with_its_code_word_too() {
+        let said = |who: &str| {
+            format!(
+                "approvals.permits.dev \"x\" is forbidden: ValidatingAdmissionPolicy '{who}' with binding '{who}' denied request: \
+                 RoleNotHeld: bob"
+            )
+        };
+        assert_eq!(
+            spoken(&said("approvals.gate.permits.dev")),
+            "RoleNotHeld: bob"
+        );
         assert_eq!(
             spoken(&said("policy.example.com")),
             said("policy.example.com")

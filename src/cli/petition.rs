@@ -51,6 +51,7 @@ pub(super) fn permit(
         (wish.earliest_start.is_some() || wish.latest_start.is_some()).then(|| Schedule {
             earliest_start: wish.earliest_start.map(Time),
             latest_start: wish.latest_start.map(Time),
+            recurring: Vec::new(),
         });
     let name = wish
         .name

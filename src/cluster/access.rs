@@ -1,7 +1,10 @@
 //! Access: who may do what, asked of the API server by SubjectAccessReview.
 //!
 //! RBAC alone says who may act (`decisions.md` 6). A review that fails or is late is `None`, and nothing takes that
-//! for a yes. Remembers nothing: a binding that was deleted counts at once.
+//! for a yes. Remembers nothing for the gate, where a binding that was deleted counts at once; for reports it may.
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
@@ -9,6 +12,7 @@ use k8s_openapi::api::authorization::v1::{
 use kube::Client;
 use kube::api::{Api, PostParams};
 
+use super::answers::Answers;
 use super::client::deadline;
 use crate::api::GROUP;
 use crate::api::permit::Identity;
@@ -25,12 +29,31 @@ const MASTERS: &str = "system:masters";
 #[derive(Clone)]
 pub struct Access {
     client: Client,
+    answers: Option<Arc<Answers>>,
 }
 
 impl Access {
-    /// Reviews through this client.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// Reviews through this client, each question asked anew.
+    pub const fn new(client: Client) -> Self {
+        Self {
+            client,
+            answers: None,
+        }
+    }
+
+    /// Reviews through this client, each question asked once until it is forgotten.
+    pub fn remembering(client: Client) -> Self {
+        Self {
+            client,
+            answers: Some(Arc::default()),
+        }
+    }
+
+    /// Forgets every answer.
+    pub fn forget(&self) {
+        if let Some(answers) = &self.answers {
+            answers.forget();
+        }
     }
 
     /// Whether somebody may use a template (verb `use` on `permittemplates/NAME`). `None`: it could not be asked.
@@ -115,14 +138,29 @@ impl Access {
     }
 
     async fn ask(&self, who: &Identity, attributes: ResourceAttributes) -> Option<bool> {
+        let spec = SubjectAccessReviewSpec {
+            user: Some(who.username.clone()),
+            groups: Some(who.groups.clone()),
+            uid: who.uid.clone(),
+            resource_attributes: Some(attributes),
+            ..SubjectAccessReviewSpec::default()
+        };
+        let Some(answers) = &self.answers else {
+            return self.review(spec).await;
+        };
+        let question = serde_json::to_string(&spec).ok()?;
+        let asking = match answers.find(question, Instant::now()) {
+            Ok(answer) => return Some(answer),
+            Err(asking) => asking,
+        };
+        let answer = self.review(spec).await?;
+        answers.learn(asking, answer, Instant::now());
+        Some(answer)
+    }
+
+    async fn review(&self, spec: SubjectAccessReviewSpec) -> Option<bool> {
         let review = SubjectAccessReview {
-            spec: SubjectAccessReviewSpec {
-                user: Some(who.username.clone()),
-                groups: Some(who.groups.clone()),
-                uid: who.uid.clone(),
-                resource_attributes: Some(attributes),
-                ..SubjectAccessReviewSpec::default()
-            },
+            spec,
             ..SubjectAccessReview::default()
         };
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
@@ -150,5 +188,76 @@ fn resource(
         verb: Some(verb.into()),
         version: Some("*".into()),
         ..ResourceAttributes::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::http::{Request, Response, StatusCode};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A client whose every review is answered with this code and a yes, and how many came.
+    fn reviewer(code: StatusCode) -> (Client, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let answer = move |_: Request<Body>| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let review = json!({"metadata": {}, "spec": {}, "status": {"allowed": true}});
+            let mut response = Response::new(Body::from(review.to_string().into_bytes()));
+            *response.status_mut() = code;
+            async move { Ok::<_, std::convert::Infallible>(response) }
+        };
+        (
+            Client::new(tower::service_fn(answer), "permit-system"),
+            asked,
+        )
+    }
+
+    async fn holds(access: &Access) -> Option<bool> {
+        let bob = Identity {
+            username: "bob@example.com".into(),
+            ..Identity::default()
+        };
+        access
+            .holds(&bob, "approve", "tech-lead", ("shop", "checkout-1"))
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_question_is_asked_once_until_rights_may_have_changed() {
+        let (client, asked) = reviewer(StatusCode::OK);
+        let access = Access::remembering(client);
+        for _ in 0..3 {
+            assert_eq!(holds(&access).await, Some(true));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        access.forget();
+        assert_eq!(holds(&access).await, Some(true));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn the_gate_asks_every_time() {
+        let (client, asked) = reviewer(StatusCode::OK);
+        let access = Access::new(client);
+        for _ in 0..3 {
+            assert_eq!(holds(&access).await, Some(true));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_asked_is_asked_again() {
+        let (client, asked) = reviewer(StatusCode::INTERNAL_SERVER_ERROR);
+        let access = Access::remembering(client);
+        for _ in 0..2 {
+            assert_eq!(holds(&access).await, None);
+        }
+        assert!(asked.load(Ordering::Relaxed) >= 2);
     }
 }

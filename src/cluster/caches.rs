@@ -20,10 +20,12 @@ use serde_json::Value;
 pub use due::Due;
 pub use feed::{Feed, Watching};
 
-use crate::api::facts::{Facts, facts_name};
+use crate::api::config::CONFIG_NAME;
+use crate::api::facts::{Enrolment, Facts, facts_name};
 use crate::api::kind::WorkloadKind;
 use crate::api::vocabulary::Phase;
-use crate::api::{Approval, GATE_LABEL, Permit};
+use crate::api::{Approval, ENVIRONMENT_LABEL, GATE_LABEL, Permit};
+use crate::domain::config::Config as Configured;
 use crate::domain::kind::GATED;
 use crate::domain::template::{Revision, Template};
 use read::{Current, Place, Versioned};
@@ -45,6 +47,7 @@ pub struct Caches {
     namespaces: Arc<Shelf<Arc<Place>>>,
     revisions: Arc<Shelf<Arc<Revision>>>,
     facts: Arc<Shelf<Arc<Versioned>>>,
+    configuration: Arc<Shelf<Arc<Result<Arc<Configured>, String>>>>,
     /// Of each gated kind, what no controller of another kind answers for.
     workloads: BTreeMap<&'static str, Arc<Shelf<Arc<Value>>>>,
     written: Arc<Written>,
@@ -61,6 +64,7 @@ impl Caches {
             namespaces: Arc::default(),
             revisions: Arc::default(),
             facts: Arc::default(),
+            configuration: Arc::default(),
             workloads: GATED
                 .iter()
                 .map(|form| (form.word, Arc::default()))
@@ -79,6 +83,7 @@ impl Caches {
             self.namespaces.filled(),
             self.revisions.filled(),
             self.facts.filled(),
+            self.configuration.filled(),
         ];
         for mut one in all.into_iter().chain(workloads) {
             // Ours to write: the sender lives as long as we do.
@@ -131,6 +136,12 @@ impl Caches {
         self.approvals.of(namespace, permit)
     }
 
+    /// The configuration: what it says, or why it cannot be used. Without one nothing is configured.
+    pub fn configuration(&self) -> Result<Arc<Configured>, String> {
+        let known = self.configuration.get(&self.own, CONFIG_NAME);
+        known.map_or_else(|| Ok(Arc::default()), |config| Result::clone(&config))
+    }
+
     /// The labels of a namespace, if it exists.
     pub fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
         let place = self.namespaces.get(CLUSTER, namespace)?;
@@ -143,14 +154,21 @@ impl Caches {
         place.is_none_or(|p| p.is_terminating)
     }
 
-    /// The namespaces that carry the gate label, with its value.
-    pub fn gated_namespaces(&self) -> Vec<(String, String)> {
-        let gated = |(name, place): (String, Arc<Place>)| {
-            let mode = place.labels.get(GATE_LABEL)?.clone();
-            Some((name, mode))
+    /// How each namespace stands that carries the gate label or has facts, those on their way out left out.
+    pub fn enrolments(&self) -> Vec<(String, Enrolment)> {
+        let label = |place: &Place, key: &str| place.labels.get(key).cloned().unwrap_or_default();
+        let one = |(name, place): (String, Arc<Place>)| {
+            let is_meant =
+                place.labels.contains_key(GATE_LABEL) || self.shared_facts(&name).is_some();
+            let seen = Enrolment {
+                uid: place.uid.clone(),
+                gate: label(&place, GATE_LABEL),
+                environment: label(&place, ENVIRONMENT_LABEL),
+            };
+            (is_meant && !place.is_terminating).then_some((name, seen))
         };
         let all = self.namespaces.all_in(CLUSTER);
-        all.into_iter().filter_map(gated).collect()
+        all.into_iter().filter_map(one).collect()
     }
 
     /// A workload as a plain value, kind included, unless it is derived from another one.

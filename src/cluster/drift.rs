@@ -3,40 +3,55 @@
 //! The API server tells managers and times of fields, no users. Pure; does not know how a difference is repaired.
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingWebhookConfiguration,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde_json::Value;
 
-/// A kind that consists of webhook entries.
-pub trait Configuration: Resource {
-    /// Which of the two it is, for records and metrics.
+/// A kind that the operator makes for itself and lets nobody change.
+pub trait Owned: Resource {
+    /// Which of them it is, for records and metrics.
     const WHICH: &'static str;
+    /// The field that holds all that matters of it, as managed fields spell it.
+    const PART: &'static str;
 
-    /// Are the entries the same?
-    fn has_entries_of(&self, other: &Self) -> bool;
+    /// Is that field the same?
+    fn has_content_of(&self, other: &Self) -> bool;
 }
 
-impl Configuration for ValidatingWebhookConfiguration {
-    const WHICH: &'static str = "validating";
+macro_rules! owned {
+    ($kind:ty, $which:literal, $part:literal, $field:ident) => {
+        impl Owned for $kind {
+            const WHICH: &'static str = $which;
+            const PART: &'static str = $part;
 
-    fn has_entries_of(&self, other: &Self) -> bool {
-        self.webhooks == other.webhooks
-    }
+            fn has_content_of(&self, other: &Self) -> bool {
+                self.$field == other.$field
+            }
+        }
+    };
 }
 
-impl Configuration for MutatingWebhookConfiguration {
-    const WHICH: &'static str = "mutating";
+owned!(
+    ValidatingWebhookConfiguration,
+    "validating",
+    "f:webhooks",
+    webhooks
+);
+owned!(
+    MutatingWebhookConfiguration,
+    "mutating",
+    "f:webhooks",
+    webhooks
+);
+owned!(ValidatingAdmissionPolicy, "policy", "f:spec", spec);
+owned!(ValidatingAdmissionPolicyBinding, "binding", "f:spec", spec);
 
-    fn has_entries_of(&self, other: &Self) -> bool {
-        self.webhooks == other.webhooks
-    }
-}
-
-/// Is what is there what is wanted? Labels of others may stay; entries may not differ in anything.
-pub fn is_as_wanted<K: Configuration>(live: &K, wanted: &K) -> bool {
+/// Is what is there what is wanted? Labels of others may stay; the content may not differ in anything.
+pub fn is_as_wanted<K: Owned>(live: &K, wanted: &K) -> bool {
     let has_labels = wanted.meta().labels.iter().flatten().all(|(key, value)| {
         live.meta()
             .labels
@@ -44,14 +59,16 @@ pub fn is_as_wanted<K: Configuration>(live: &K, wanted: &K) -> bool {
             .and_then(|labels| labels.get(key))
             == Some(value)
     });
-    has_labels && live.meta().deletion_timestamp.is_none() && live.has_entries_of(wanted)
+    has_labels && live.meta().deletion_timestamp.is_none() && live.has_content_of(wanted)
 }
 
-/// A change to a configuration of ours that was not ours.
+/// A change to an object of ours that was not ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
-    /// Which configuration.
-    pub configuration: &'static str,
+    /// Which kind of it.
+    pub which: &'static str,
+    /// Its name.
+    pub name: String,
     /// What happened.
     pub change: Change,
 }
@@ -75,11 +92,11 @@ pub enum Change {
 /// The longest list of fields that is kept of one change.
 const MOST_FIELDS: usize = 32;
 
-/// Who, beside ourselves, changed the entries last. Managers of labels and the like have no part in it.
-pub fn blame(managed: &[ManagedFieldsEntry], ourselves: &str) -> Change {
+/// Who, beside ourselves, changed the content last. Managers of labels and the like have no part in it.
+pub fn blame<K: Owned>(managed: &[ManagedFieldsEntry], ourselves: &str) -> Change {
     let others = managed
         .iter()
-        .filter(|entry| entry.manager.as_deref() != Some(ourselves) && owns_entries(entry));
+        .filter(|entry| entry.manager.as_deref() != Some(ourselves) && owns_part(entry, K::PART));
     let last = others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0));
     let mut fields = Vec::new();
     if let Some(FieldsV1(set)) = last.and_then(|entry| entry.fields_v1.as_ref()) {
@@ -94,11 +111,11 @@ pub fn blame(managed: &[ManagedFieldsEntry], ourselves: &str) -> Change {
     }
 }
 
-fn owns_entries(entry: &ManagedFieldsEntry) -> bool {
+fn owns_part(entry: &ManagedFieldsEntry, part: &str) -> bool {
     entry
         .fields_v1
         .as_ref()
-        .is_some_and(|FieldsV1(set)| set.get("f:webhooks").is_some())
+        .is_some_and(|FieldsV1(set)| set.get(part).is_some())
 }
 
 // `f:` marks a field, `k:` an item by its keys, `.` the thing itself.
@@ -126,6 +143,7 @@ fn flatten(set: &Value, path: &str, fields: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::policies::all;
     use crate::cluster::webhook_config::{mutating, validating};
     use crate::cluster::webhook_settings::{Endpoint, Settings, Unlabelled};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -202,6 +220,27 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_survives_the_wire_and_its_loosening_is_a_difference() {
+        let settings = Settings {
+            namespace: "permit-system".to_owned(),
+            endpoint: Endpoint::Service,
+            unlabelled: Unlabelled::Enforce,
+        };
+        for (policy, binding) in all(&settings) {
+            let text = serde_json::to_string(&policy).unwrap();
+            let mut live: ValidatingAdmissionPolicy = serde_json::from_str(&text).unwrap();
+            assert!(is_as_wanted(&live, &policy));
+            live.spec.as_mut().unwrap().failure_policy = Some("Ignore".into());
+            assert!(!is_as_wanted(&live, &policy));
+            let text = serde_json::to_string(&binding).unwrap();
+            let mut live: ValidatingAdmissionPolicyBinding = serde_json::from_str(&text).unwrap();
+            assert!(is_as_wanted(&live, &binding));
+            live.spec.validation_actions = vec!["Warn".into()];
+            assert!(!is_as_wanted(&live, &binding));
+        }
+    }
+
+    #[test]
     fn the_last_manager_beside_ourselves_is_named_with_its_fields() {
         let entry = |manager: &str, second: i64, fields: Value| ManagedFieldsEntry {
             manager: Some(manager.into()),
@@ -225,12 +264,18 @@ mod tests {
             time: Timestamp::from_second(9).ok(),
             fields: vec![r#"webhooks[{"name":"gate.permits.dev"}].failurePolicy"#.into()],
         };
-        assert_eq!(blame(&managed, "permit-operator"), wanted);
+        assert_eq!(
+            blame::<ValidatingWebhookConfiguration>(&managed, "permit-operator"),
+            wanted
+        );
         let nobody = Change::Edited {
             manager: None,
             time: None,
             fields: vec![],
         };
-        assert_eq!(blame(&managed[2..], "permit-operator"), nobody);
+        assert_eq!(
+            blame::<ValidatingWebhookConfiguration>(&managed[2..], "permit-operator"),
+            nobody
+        );
     }
 }

@@ -86,17 +86,23 @@ pub fn for_workloads() -> Vec<MatchCondition> {
     ]
 }
 
-/// The conditions of the entries for our own kinds. The operator's own revocation passes: ending a permit's power must
-/// not wait for a gate that may be what is broken.
-pub fn for_own_kinds(namespace: &str) -> Vec<MatchCondition> {
-    let revocation = format!(
+/// Drops the operator's own revocation: ending a permit's power must not wait for what may be broken.
+pub(crate) fn not_the_operators_revocation(namespace: &str) -> String {
+    format!(
         "!('authentication.kubernetes.io/credential-id' in request.userInfo.?extra.orValue({{}})
 && request.userInfo.username == 'system:serviceaccount:{namespace}:permit-operator'
 && request.resource.resource == 'approvals' && request.operation == 'CREATE'
 && object.spec.?decision.orValue('') == 'Revoke')"
-    );
+    )
+}
+
+/// The conditions of the entries for our own kinds.
+pub fn for_own_kinds(namespace: &str) -> Vec<MatchCondition> {
     vec![
-        condition("not-the-operators-revocation", revocation),
+        condition(
+            "not-the-operators-revocation",
+            not_the_operators_revocation(namespace),
+        ),
         condition("not-a-collectors-deletion", not_a_collectors_deletion()),
     ]
 }

@@ -150,12 +150,17 @@ fn owned(words: &[&str]) -> Vec<String> {
 }
 
 fn metadata() -> ObjectMeta {
+    metadata_of(CONFIGURATION)
+}
+
+/// The name and the labels of what the operator makes of its own.
+pub(crate) fn metadata_of(name: &str) -> ObjectMeta {
     let labels = [
         ("app.kubernetes.io/name", "permit-operator"),
         ("app.kubernetes.io/component", "gate"),
     ];
     ObjectMeta {
-        name: Some(CONFIGURATION.to_owned()),
+        name: Some(name.to_owned()),
         labels: Some(
             labels
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))

@@ -48,6 +48,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The username of the operator's own account.
+    pub fn operator(&self) -> String {
+        format!("system:serviceaccount:{}:permit-operator", self.namespace)
+    }
+
     /// Every name that the serving certificate has to carry.
     pub fn names(&self) -> BTreeSet<String> {
         match &self.endpoint {

@@ -15,6 +15,7 @@ use crate::api::permit::{Permit, PermitStatus};
 use crate::api::vocabulary::Phase;
 use crate::cluster::client::deadline;
 use crate::domain::decide::Decision;
+use crate::domain::news::is_news;
 use crate::domain::world::World;
 
 /// Does what was decided.
@@ -27,14 +28,36 @@ pub(super) async fn apply(
     ctx.ensure_leading()?;
     record::transitions(ctx, world, &decision).await?;
     before(ctx, world, &decision).await?;
-    if permit.status.as_ref() != Some(&decision.status) {
+    if is_due(ctx, permit, &decision.status) {
         write_status(ctx, world, &decision.status).await?;
     }
+    begin(ctx, world, &decision);
     count(ctx, world, &decision);
     // Side by side: a rollback does not wait for Events, and a refused one is told all the same.
     let showing = events::show(ctx, permit, world, &decision.announcements);
     let ((), done) = futures::join!(showing, after(ctx, world, &decision));
     done
+}
+
+/// The start of a change that this process saw is kept, whatever the status says later.
+fn begin(ctx: &Context, world: &World, decision: &Decision) {
+    let has_begun = decision
+        .transitions
+        .iter()
+        .any(|step| step.to == Phase::Executing);
+    let execution = decision.status.execution.as_ref();
+    let started = execution.and_then(|e| e.started_time.as_ref());
+    if let Some(started) = started.filter(|_| has_begun && !decision.phase.is_terminal()) {
+        let is_exact = ctx.desk.has_seen_it_wait(&world.request.uid);
+        ctx.guard.begin(&world.request.uid, started.0, is_exact);
+    }
+}
+
+/// Whether a status is written now: news at once, other numbers of the same state once a minute.
+fn is_due(ctx: &Context, permit: &Permit, status: &PermitStatus) -> bool {
+    let recorded = permit.status.as_ref();
+    let uid = permit.uid().unwrap_or_default();
+    is_news(recorded, status) || (recorded != Some(status) && ctx.desk.may_refresh(&uid))
 }
 
 /// Server-side apply of the whole status, on the version that was decided on: whoever edited meanwhile wins.

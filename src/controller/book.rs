@@ -1,18 +1,21 @@
 //! The guard's book: what the checks of each running permit have seen, in memory.
 //!
-//! Lost with the process and built again from polls; the soak goes on from what the status recorded. Folding and
-//! judging are `domain::breach`'s.
+//! Lost with the process and built again from polls; only then the start and the soak go on from what the status
+//! recorded, which is otherwise put right by it. Folding and judging are `domain::breach`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::check::Signal;
+use crate::api::permit::Execution;
 use crate::api::vocabulary::RevocationReason;
 use crate::domain::breach::{
-    Consequence, Memory, Soak, Verdict, consequence, describe, fold, shown_value,
+    Consequence, HoldReason, Memory, Soak, Verdict, Why, assess, consequence, describe, fold,
+    shown_value,
 };
 use crate::domain::check::GuardCheck;
 use crate::domain::reading::Reading;
@@ -29,7 +32,13 @@ pub struct GuardBook(Mutex<BTreeMap<String, Page>>);
 /// What is remembered of one.
 #[derive(Debug, Default)]
 struct Page {
+    /// When its change was seen stored.
+    started: Option<Timestamp>,
+    /// Whether nothing had changed a moment before.
+    is_exact: bool,
     checks: BTreeMap<(String, String), Line>,
+    /// Whether a check of a target was outside its limit before the change, once that is known.
+    before: BTreeMap<(String, String), bool>,
     soak: Soak,
     refusals: BTreeMap<String, u32>,
 }
@@ -47,12 +56,47 @@ impl GuardBook {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the page of a permit, with the soak that its status recorded.
-    pub(super) fn open(&self, uid: &str, recorded: Duration) {
-        self.lock().entry(uid.to_owned()).or_insert_with(|| Page {
-            soak: Soak::recorded(recorded),
+    /// Opens a new page for a change that begins now; nothing is taken from a status.
+    pub(super) fn begin(&self, uid: &str, started: Timestamp, is_exact: bool) {
+        let page = Page {
+            started: Some(started),
+            is_exact,
             ..Page::default()
-        });
+        };
+        self.lock().insert(uid.to_owned(), page);
+    }
+
+    /// Opens the page of a change that began before this process led, as its status recorded it; answers with the
+    /// start that counts, which is that of the page if it is open already.
+    pub(super) fn open(&self, uid: &str, started: Timestamp, soaked: Duration) -> Timestamp {
+        let mut book = self.lock();
+        let page = book.entry(uid.to_owned()).or_default();
+        *page.started.get_or_insert_with(|| {
+            page.soak = Soak::recorded(soaked);
+            started
+        })
+    }
+
+    /// The start of a change, where this process saw it begin.
+    pub(super) fn exact_start(&self, uid: &str) -> Option<Timestamp> {
+        let book = self.lock();
+        book.get(uid).filter(|p| p.is_exact)?.started
+    }
+
+    /// Whether this process knows of a change under the permit that began.
+    pub(super) fn has_begun(&self, uid: &str) -> bool {
+        self.lock().get(uid).is_some_and(|p| p.started.is_some())
+    }
+
+    /// Puts right what a status says of a running change and this process knows itself.
+    pub(super) fn correct(&self, uid: &str, execution: &mut Execution) {
+        let book = self.lock();
+        let Some((page, started)) = book.get(uid).and_then(|p| Some((p, p.started?))) else {
+            return;
+        };
+        let healthy = i64::try_from(page.soak.healthy().as_secs()).unwrap_or(i64::MAX);
+        execution.started_time = Some(Time(started));
+        execution.healthy_seconds = execution.healthy_seconds.clamp(0, healthy);
     }
 
     /// Whether a check of a target is due.
@@ -62,6 +106,24 @@ impl GuardBook {
             .get(uid)
             .and_then(|p| p.checks.get(&key))
             .is_none_or(|line| now >= line.due)
+    }
+
+    /// Whether it is known how a check of a target stood before the change.
+    pub(super) fn knows_before(&self, uid: &str, target: &str, check: &str) -> bool {
+        let key = (target.to_owned(), check.to_owned());
+        let book = self.lock();
+        book.get(uid).is_some_and(|p| p.before.contains_key(&key))
+    }
+
+    /// Takes in how a check stood before the change. Where nobody could be asked it stays open, and is asked again.
+    pub(super) fn note_before(&self, about: &About<'_>, reading: &Reading) {
+        let breached = match assess(reading, &about.check.rules) {
+            Verdict::Unknown(Why::SourceDown | Why::QueryError) => return,
+            verdict => verdict == Verdict::Breached,
+        };
+        let mut book = self.lock();
+        let page = book.entry(about.uid.to_owned()).or_default();
+        page.before.insert(about.key(), breached);
     }
 
     /// Takes one reading of one check in; `started` is when the change was seen stored.
@@ -74,12 +136,11 @@ impl GuardBook {
     ) {
         let mut book = self.lock();
         let page = book.entry(about.uid.to_owned()).or_default();
-        let key = (about.target.to_owned(), about.check.name.clone());
-        let before = page
-            .checks
-            .remove(&key)
-            .map_or_else(|| Memory::new(started, false), |line| line.memory);
-        let memory = fold(before, reading, &about.check.rules, now);
+        let key = about.key();
+        let breached = page.before.get(&key).copied().unwrap_or(false);
+        let known = page.checks.remove(&key).map(|line| line.memory);
+        let known = known.unwrap_or_else(|| Memory::new(started, breached));
+        let memory = fold(known.knowing(breached), reading, &about.check.rules, now);
         let fact = fact(about, &memory, reading);
         let pause = about.check.rules.interval.saturating_sub(LEEWAY);
         let due = now.checked_add(pause).unwrap_or(now);
@@ -140,7 +201,14 @@ impl GuardBook {
         self.lock().retain(|uid, _| living.contains(uid));
     }
 
-    /// Forgets a permit: it is at rest, or a person has ended its hold.
+    /// Forgets what the checks of a permit saw: a person has ended its hold.
+    pub(super) fn forgive(&self, uid: &str) {
+        if let Some(page) = self.lock().get_mut(uid) {
+            page.checks.clear();
+        }
+    }
+
+    /// Forgets a permit: it is at rest.
     pub(super) fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }
@@ -153,13 +221,24 @@ pub(super) struct About<'a> {
     pub(super) check: &'a GuardCheck,
 }
 
+impl About<'_> {
+    fn key(&self) -> (String, String) {
+        (self.target.to_owned(), self.check.name.clone())
+    }
+}
+
 fn fact(about: &About<'_>, memory: &Memory, reading: &Reading) -> CheckFact {
     let rules = &about.check.rules;
     let by_signal = match rules.signal {
         Signal::ErrorRate => RevocationReason::SafetyViolation,
         Signal::Latency => RevocationReason::PerformanceDegradation,
     };
+    let mut because = describe(memory.verdict(), reading, rules);
     let (due, reason) = match consequence(memory, rules) {
+        Consequence::Hold(HoldReason::BreachedBefore) => {
+            because.push_str("; it was before the change, too");
+            (Due::Hold, by_signal)
+        }
         Consequence::GoOn | Consequence::Wait => (Due::Nothing, by_signal),
         Consequence::Hold(_) => (Due::Hold, by_signal),
         Consequence::RollBack(reason) => (Due::RollBack, reason),
@@ -172,7 +251,7 @@ fn fact(about: &About<'_>, memory: &Memory, reading: &Reading) -> CheckFact {
             Verdict::Breached => Health::Breached,
             Verdict::Unknown(_) => Health::Unknown,
         },
-        because: describe(memory.verdict(), reading, rules),
+        because,
         value: shown_value(reading),
         limit: rules.max.to_string(),
         reason,
@@ -216,6 +295,90 @@ mod tests {
     #[test]
     fn a_check_of_one_second_is_asked_at_every_poll_however_late_its_answer_came() {
         assert!(is_due_again("1s", Duration::from_millis(999)));
+    }
+
+    /// What becomes of a change after `before` of what was asked about the time before it, and a breach since.
+    fn breached_after(before: Option<Observed>) -> CheckFact {
+        let (book, check) = (GuardBook::default(), check("1s"));
+        let about = About {
+            uid: "u",
+            target: "Deployment/checkout",
+            check: &check,
+        };
+        let start: Timestamp = "2026-11-21T21:00:00Z".parse().unwrap();
+        let reading = |observed, at| Reading {
+            observed,
+            total: Some(100.0),
+            sampled: Some(at),
+            evaluated: Some(at),
+            note: String::new(),
+        };
+        if let Some(observed) = before {
+            book.note_before(&about, &reading(observed, start));
+        }
+        let later = start + Duration::from_mins(1);
+        book.take(&about, &reading(Observed::Value(0.5), later), start, later);
+        book.facts("u").remove(0)
+    }
+
+    #[test]
+    fn what_was_broken_before_the_change_is_held_and_what_was_not_is_rolled_back() {
+        let held = breached_after(Some(Observed::Value(0.5)));
+        assert_eq!(held.due, Due::Hold);
+        assert!(held.because.contains("before the change"), "{held:?}");
+        for before in [Observed::Value(0.01), Observed::Missing] {
+            assert_eq!(breached_after(Some(before)).due, Due::RollBack);
+        }
+        assert_eq!(breached_after(None).due, Due::RollBack);
+    }
+
+    #[test]
+    fn a_status_that_says_otherwise_of_a_running_change_is_put_right() {
+        let book = GuardBook::default();
+        let start: Timestamp = "2026-11-21T21:00:00Z".parse().unwrap();
+        let forged = Execution {
+            started_time: Some(Time(start + Duration::from_hours(9))),
+            healthy_seconds: 9_999,
+            ..Execution::default()
+        };
+        let mut unknown = forged.clone();
+        book.correct("u", &mut unknown);
+        assert_eq!(unknown, forged, "nothing is known of it");
+        book.begin("u", start, true);
+        assert_eq!(book.exact_start("u"), Some(start));
+        let later = start + Duration::from_hours(9);
+        assert_eq!(book.open("u", later, Duration::from_hours(1)), start);
+        let mut execution = forged;
+        book.correct("u", &mut execution);
+        assert_eq!(execution.started_time, Some(Time(start)));
+        assert_eq!(execution.healthy_seconds, 0);
+    }
+
+    #[test]
+    fn after_a_restart_a_change_goes_on_from_what_its_status_recorded() {
+        let book = GuardBook::default();
+        let start: Timestamp = "2026-11-21T21:00:00Z".parse().unwrap();
+        let soaked = Duration::from_mins(3);
+        assert_eq!(book.open("u", start, soaked), start);
+        assert_eq!(book.exact_start("u"), None);
+        assert_eq!(book.healthy_for("u"), soaked);
+        book.forgive("u");
+        assert_eq!(book.healthy_for("u"), soaked);
+    }
+
+    #[test]
+    fn what_nobody_could_be_asked_about_is_asked_again() {
+        let (book, check) = (GuardBook::default(), check("1s"));
+        let about = About {
+            uid: "u",
+            target: "Deployment/checkout",
+            check: &check,
+        };
+        for (observed, knows) in [(Observed::SourceDown, false), (Observed::Missing, true)] {
+            let nothing = Readings::none(observed, "");
+            book.note_before(&about, nothing.of("shop", "checkout"));
+            assert_eq!(book.knows_before("u", about.target, "errors"), knows);
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// etcd counts from an earlier number.
 const LATEST: Duration = Duration::from_secs(10);
 
+/// How long a status stays as it was written while nothing but its numbers moves (`decisions.md` 33).
+const REFRESH: Duration = Duration::from_mins(1);
+
 /// What was done last, by the permit's UID.
 #[derive(Debug, Default)]
 pub struct Desk(Mutex<BTreeMap<String, Sheet>>);
@@ -25,6 +28,7 @@ pub struct Desk(Mutex<BTreeMap<String, Sheet>>);
 struct Sheet {
     written: Option<(u64, Instant)>,
     failures: u32,
+    waited: bool,
 }
 
 impl Desk {
@@ -50,6 +54,27 @@ impl Desk {
         written.is_some_and(|(written, at)| {
             number(version) < written && now.saturating_duration_since(at) < LATEST
         })
+    }
+
+    /// Whether a status that holds no news may be written once more.
+    pub(super) fn may_refresh(&self, uid: &str) -> bool {
+        self.may_refresh_at(uid, Instant::now())
+    }
+
+    fn may_refresh_at(&self, uid: &str, now: Instant) -> bool {
+        let desk = self.lock();
+        let written = desk.get(uid).and_then(|sheet| sheet.written);
+        written.is_none_or(|(_, at)| now.saturating_duration_since(at) >= REFRESH)
+    }
+
+    /// Remembers that a permit was issued and its change not begun when this process looked.
+    pub(super) fn saw_it_wait(&self, uid: &str) {
+        self.lock().entry(uid.to_owned()).or_default().waited = true;
+    }
+
+    /// Whether this process saw a permit wait for its change: only then it also saw when the change began.
+    pub(super) fn has_seen_it_wait(&self, uid: &str) -> bool {
+        self.lock().get(uid).is_some_and(|sheet| sheet.waited)
     }
 
     /// Counts a failure; answers with the pause until the next try, a little of it by chance so that permits that
@@ -98,6 +123,15 @@ mod tests {
             !desk.is_past_at("a", Some("9"), much_later),
             "an etcd that was restored"
         );
+    }
+
+    #[test]
+    fn a_status_without_news_is_written_once_a_minute() {
+        let desk = Desk::default();
+        assert!(desk.may_refresh("a"), "nothing is known of it");
+        desk.wrote("a", Some("10"));
+        assert!(!desk.may_refresh("a"));
+        assert!(desk.may_refresh_at("a", Instant::now() + REFRESH));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Drifts: puts on record that somebody changed the operator's own webhook configurations, and what is known of it.
+//! Drifts: puts on record that somebody changed the operator's own webhook configurations or policies, and what is known
+//! of it.
 //!
 //! The API shows managers, times and fields, no users. Does not know how they are repaired, nor what was admitted
 //! meanwhile.
@@ -9,7 +10,6 @@ use tokio::sync::mpsc;
 
 use super::{Context, journal, record};
 use crate::cluster::drift::{Change, Drift};
-use crate::cluster::webhook_config::CONFIGURATION;
 use crate::domain::audit::{Draft, RecordType, Subject};
 
 /// Records every drift for as long as the keepers tell of any.
@@ -22,13 +22,17 @@ pub async fn record_drifts(ctx: Arc<Context>, mut drifts: mpsc::UnboundedReceive
 }
 
 fn told(seen: &Drift, now: &str) -> Draft {
-    let which = seen.configuration;
+    let Drift { which, name, .. } = seen;
     let subject = Subject {
-        kind: format!("WebhookConfiguration/{which}"),
-        name: CONFIGURATION.into(),
+        kind: match *which {
+            "policy" => "ValidatingAdmissionPolicy".into(),
+            "binding" => "ValidatingAdmissionPolicyBinding".into(),
+            webhook => format!("WebhookConfiguration/{webhook}"),
+        },
+        name: name.clone(),
         ..Subject::default()
     };
-    let key = format!("configuration/{which}/{now}");
+    let key = format!("configuration/{which}/{name}/{now}");
     let mut draft = Draft::new(RecordType::Configuration, record::operator(), subject, key);
     draft.reason = Some("Repaired".into());
     match &seen.change {
@@ -58,7 +62,8 @@ mod tests {
     #[test]
     fn a_record_tells_what_is_known_of_a_drift() {
         let edited = Drift {
-            configuration: "validating",
+            which: "validating",
+            name: "gate.permits.dev".into(),
             change: Change::Edited {
                 manager: Some("kubectl-edit".into()),
                 time: None,
@@ -66,7 +71,10 @@ mod tests {
             },
         };
         let draft = told(&edited, "2026-11-22T12:00:00Z");
-        assert_eq!(draft.key, "configuration/validating/2026-11-22T12:00:00Z");
+        assert_eq!(
+            draft.key,
+            "configuration/validating/gate.permits.dev/2026-11-22T12:00:00Z"
+        );
         assert_eq!(draft.details["manager"], "kubectl-edit");
         assert_eq!(draft.details["fields"], "webhooks webhooks.failurePolicy");
         assert_eq!(draft.details["changedTime"], "unknown");

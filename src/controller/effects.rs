@@ -54,7 +54,7 @@ async fn one(
             settle(ctx, world, spent, baselines).await
         }
         Effect::Forgive => {
-            ctx.guard.forget(&world.request.uid);
+            ctx.guard.forgive(&world.request.uid);
             Ok(())
         }
     }
@@ -132,8 +132,7 @@ async fn settle(
 ) -> Result<(), Error> {
     let (uid, spent, baselines) = (world.request.uid.clone(), spent.clone(), baselines.to_vec());
     facts::edit(ctx, &world.request.namespace, move |f: &mut Facts| {
-        f.armed.remove(&uid);
-        f.spent.insert(uid, spent);
+        f.settle(uid, spent);
         for (key, baseline) in baselines {
             match baseline {
                 Some(baseline) => f.baselines.insert(key, baseline),

@@ -24,6 +24,9 @@ pub enum Error {
     /// The facts would no longer fit one object; what is issued has to come to rest first.
     #[error("facts of namespace `{0}` are full: too many permits are issued at once")]
     FactsFull(String),
+    /// A namespace that was made anew could not be labelled.
+    #[error("label namespace `{0}`")]
+    Enrolment(String, #[source] CallError),
     /// The status could not be written.
     #[error("patch status of permit `{0}`")]
     Status(String, #[source] CallError),
@@ -45,6 +48,7 @@ impl Error {
             Self::NotLeading(_) => "not_leading",
             Self::Record(_) => "record",
             Self::Facts(..) | Self::FactsFormat(..) | Self::FactsFull(_) => "facts",
+            Self::Enrolment(..) => "enrolment",
             Self::Status(..) => "status",
             Self::Revoke(..) => "revoke",
             Self::Pause(..) => "pause",

@@ -33,7 +33,10 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
     let revisions = ctx.caches.revisions(&request.spec.template);
     let revision = governing(&revisions, request.created).cloned();
     let facts = ctx.caches.facts(&request.namespace).unwrap_or_default();
-    let recorded = permit.status.clone().unwrap_or_default();
+    let mut recorded = permit.status.clone().unwrap_or_default();
+    if let Some(execution) = &mut recorded.execution {
+        ctx.guard.correct(&request.uid, execution);
+    }
     let at_rest = facts.spent.contains_key(&request.uid);
     let template = revision.as_ref().and_then(|r| r.template.as_ref().ok());
     let targets = request.spec.targets.iter();
@@ -88,7 +91,7 @@ async fn may_use(ctx: &Context, request: &Request, at_rest: bool) -> Option<bool
         .await
 }
 
-/// The permit's ballots, each approval with what the access reviews say now; asked side by side.
+/// The permit's ballots, each approval with what the access reviews say; every person and role asked once, side by side.
 async fn ballots(
     ctx: &Context,
     request: &Request,
@@ -102,22 +105,42 @@ async fn ballots(
         .collect();
     let digest = template.map(|t| request.digest(&t.digest));
     let level = template.map_or(Level::Numbered(4), |t| t.level);
-    join_all(all.into_iter().map(|ballot| {
-        let matters = !at_rest
+    let matters = |ballot: &&Ballot| {
+        !at_rest
             && match ballot.decision {
                 Decision::Approve => ballot.digest == digest,
                 Decision::Resume => true,
                 _ => false,
-            };
-        async move {
-            if !matters {
-                return ballot;
             }
-            let rights = rights(ctx, request, &ballot, level).await;
-            Ballot { rights, ..ballot }
+    };
+    let mut asked: Vec<&Ballot> = Vec::new();
+    for ballot in all.iter().filter(matters) {
+        if !asked.iter().any(|known| asks_like(known, ballot)) {
+            asked.push(ballot);
         }
-    }))
-    .await
+    }
+    let answers = join_all(asked.iter().map(|b| rights(ctx, request, b, level))).await;
+    let answer_to = |ballot: &Ballot| {
+        let mut known = asked.iter().zip(&answers);
+        let same = known.find(|(known, _)| asks_like(known, ballot));
+        same.map_or_else(Rights::default, |(_, rights)| *rights)
+    };
+    let found: Vec<_> = all
+        .iter()
+        .map(|ballot| matters(&ballot).then(|| answer_to(ballot)))
+        .collect();
+    all.into_iter()
+        .zip(found)
+        .map(|(ballot, rights)| Ballot {
+            rights: rights.unwrap_or(ballot.rights),
+            ..ballot
+        })
+        .collect()
+}
+
+/// Whether two ballots are by the same person in the same role.
+fn asks_like(one: &Ballot, other: &Ballot) -> bool {
+    (&one.person, &one.groups, &one.role) == (&other.person, &other.groups, &other.role)
 }
 
 async fn rights(ctx: &Context, request: &Request, ballot: &Ballot, level: Level) -> Rights {
@@ -150,12 +173,14 @@ async fn target_fact(
     let key = target_key(target);
     let others = ctx.caches.permits_naming(&request.namespace, &key);
     let runs = |p: &&Arc<Permit>| {
-        p.uid()
-            .is_some_and(|uid| uid != request.uid && facts.armed.contains_key(&uid))
-            && p.status
-                .as_ref()
-                .and_then(|s| s.phase)
-                .is_some_and(Phase::is_running)
+        let phase = p.status.as_ref().and_then(|s| s.phase);
+        let is_told = phase.is_some_and(Phase::is_running);
+        let has_ended = phase.is_some_and(Phase::is_terminal);
+        // What this process saw begin runs, though its status may not say so.
+        let may_run = |uid: &str| is_told || ctx.guard.has_begun(uid) && !has_ended;
+        p.uid().is_some_and(|uid| {
+            uid != request.uid && facts.armed.contains_key(&uid) && may_run(&uid)
+        })
     };
     TargetFact {
         target: target.clone(),

@@ -4,6 +4,7 @@
 
 pub mod admitted;
 mod apply;
+mod ask;
 mod book;
 mod census;
 mod desk;
@@ -19,6 +20,7 @@ mod orphans;
 mod permit;
 mod record;
 mod revisions;
+mod rights;
 mod rollback;
 mod watch;
 
@@ -32,8 +34,10 @@ pub use desk::Desk;
 pub use drifts::record_drifts;
 pub use error::Error;
 pub use permit::run;
+pub use rights::follow_rights;
 pub use watch::watch;
 
+use crate::api::vocabulary::GateMode;
 use crate::clock::Clock;
 use crate::cluster::access::Access;
 use crate::cluster::caches::Caches;
@@ -66,6 +70,8 @@ pub struct Context {
     pub admitted: Arc<AdmittedBook>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The mode of namespaces without a label.
+    pub default_mode: GateMode,
     /// The right to write; asked before each effect.
     pub leadership: Arc<Leadership>,
     /// Events, with their series.

@@ -15,6 +15,7 @@ use super::apply::apply;
 use super::gather::gather;
 use super::{Context, Error};
 use crate::api::permit::Permit;
+use crate::api::vocabulary::Phase;
 use crate::domain::decide::decide;
 
 /// How many permits are worked on at once: one that flaps must not starve the others.
@@ -58,7 +59,7 @@ async fn reconcile(permit: Arc<Permit>, ctx: Arc<Context>) -> Result<Action, Err
     }
     let world = gather(&ctx, &permit).await;
     let decision = decide(&world);
-    let revisit = decision.revisit;
+    let (revisit, phase) = (decision.revisit, decision.phase);
     let done = apply(&ctx, &permit, &world, decision).await;
     ctx.metrics
         .reconcile_duration
@@ -72,6 +73,9 @@ async fn reconcile(permit: Arc<Permit>, ctx: Arc<Context>) -> Result<Action, Err
     }
     done?;
     ctx.desk.succeeded(&uid);
+    if phase == Phase::Issued {
+        ctx.desk.saw_it_wait(&uid);
+    }
     Ok(revisit.map_or_else(Action::await_change, Action::requeue))
 }
 

@@ -3,7 +3,6 @@
 //! Load on Prometheus grows with distinct checks, not with permits (`performance.md` P17). Decides nothing: the book
 //! folds, `decide` judges.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +13,11 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::book::About;
+use super::ask::{ask, is_due};
 use super::{Context, census, enrol, journal, orphans, revisions};
 use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
 use crate::domain::check::GuardCheck;
-use crate::domain::reading::Observed;
-use crate::domain::request::target_key;
 use crate::domain::template::governing;
 
 /// How often it is looked whether a check is due; the shortest interval that a check may have.
@@ -29,16 +26,20 @@ const TICK: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(15);
 /// How often the permits are counted for the metrics.
 const CENSUS: Duration = Duration::from_secs(5);
+/// How long before its start a change is asked about: the start is known to the second.
+const JUST_BEFORE: Duration = Duration::from_secs(1);
 /// The longest time between two healthy polls that still counts as watched, in intervals.
 const LONGEST_GAP: u32 = 3;
 
 /// A running permit under watch.
-struct Watched {
-    permit: Arc<Permit>,
-    uid: String,
-    started: Timestamp,
+pub(super) struct Watched {
+    pub(super) permit: Arc<Permit>,
+    pub(super) uid: String,
+    pub(super) started: Timestamp,
+    /// When its change surely had not begun.
+    pub(super) before: Timestamp,
     soaks: bool,
-    checks: Vec<GuardCheck>,
+    pub(super) checks: Vec<GuardCheck>,
 }
 
 /// Watches until `stop`, and keeps what has to be kept beside: the records that wait, and the facts of what is gone.
@@ -49,12 +50,14 @@ pub async fn watch(
 ) {
     let catching_up = every(TICK, &stop, || journal::catch_up(&ctx));
     let sweeping = every(SWEEP, &stop, || orphans::sweep(&ctx));
+    let enrolling = every(TICK, &stop, || enrol::keep(&ctx));
     let counting = every(CENSUS, &stop, || async { census::take(&ctx) });
     // None waits for another: a ledger that hangs must not keep up the guard.
     tokio::join!(
         guard(Arc::clone(&ctx), due, stop.clone()),
         catching_up,
         sweeping,
+        enrolling,
         counting
     );
 }
@@ -86,9 +89,8 @@ async fn guard(ctx: Arc<Context>, due: mpsc::Sender<ObjectRef<Permit>>, stop: Ca
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        // Both read caches only, and write only where something is missing.
+        // Reads caches only, and writes only where something is missing.
         revisions::keep(&ctx).await;
-        enrol::enrol(&ctx).await;
         for permit in poll(&ctx).await {
             // Full means that it is named already, or will be by its own timer.
             let _ = due.try_send(ObjectRef::from_obj(permit.as_ref()));
@@ -127,58 +129,6 @@ async fn poll(ctx: &Context) -> Vec<Arc<Permit>> {
     running.into_iter().map(|w| w.permit).collect()
 }
 
-fn is_due(ctx: &Context, watched: &Watched, check: &GuardCheck, now: Timestamp) -> bool {
-    watched.permit.spec.targets.iter().any(|t| {
-        ctx.guard
-            .is_due(&watched.uid, &target_key(t), &check.name, now)
-    })
-}
-
-/// Asks one check about the namespaces of everyone who has it, and hands each its reading.
-async fn ask(ctx: &Context, running: &[Watched], check: &GuardCheck) {
-    let same = |w: &&Watched| w.checks.iter().any(|c| c.asks_like(check));
-    let namespaces: BTreeSet<String> = running
-        .iter()
-        .filter(same)
-        .filter_map(|w| w.permit.namespace())
-        .collect();
-    let Ok(resolved) = check.about(&namespaces) else {
-        return;
-    };
-    let readings = ctx.probe.ask(&resolved).await;
-    // What is said of nobody in particular holds for all: the source is down, or refuses the query.
-    if [Observed::SourceDown, Observed::QueryError].contains(&readings.of("", "").observed) {
-        ctx.metrics
-            .metrics_query_errors
-            .with_label_values(&["prometheus"])
-            .inc();
-    }
-    let now = ctx.clock.now();
-    for watched in running {
-        let namespace = watched.permit.namespace().unwrap_or_default();
-        for own in watched
-            .checks
-            .iter()
-            .filter(|c| c.asks_like(check) && is_due(ctx, watched, c, now))
-        {
-            for target in &watched.permit.spec.targets {
-                let key = target_key(target);
-                let about = About {
-                    uid: &watched.uid,
-                    target: &key,
-                    check: own,
-                };
-                ctx.guard.take(
-                    &about,
-                    readings.of(&namespace, &target.name),
-                    watched.started,
-                    now,
-                );
-            }
-        }
-    }
-}
-
 /// Every permit with a live change, and the checks of the revision that governs it.
 fn running(ctx: &Context) -> Vec<Watched> {
     ctx.caches
@@ -196,6 +146,9 @@ fn watched(ctx: &Context, permit: Arc<Permit>) -> Option<Watched> {
         .clone()
         .filter(|_| status.phase.is_some_and(Phase::is_running))?;
     let uid = permit.uid()?;
+    // What was never issued does not run, whatever its status says.
+    let facts = ctx.caches.shared_facts(&permit.namespace()?)?;
+    let issued = facts.armed.get(&uid)?.issued_time.as_ref()?.0;
     let created = permit.metadata.creation_timestamp.as_ref()?.0;
     let revisions = ctx.caches.revisions(&permit.spec.template);
     let checks = governing(&revisions, created)?
@@ -205,16 +158,23 @@ fn watched(ctx: &Context, permit: Arc<Permit>) -> Option<Watched> {
         .checks
         .clone();
     let soaks = status.phase == Some(Phase::Validating);
+    let now = ctx.clock.now();
+    let recorded = execution.started_time.as_ref().map_or(now, |t| t.0);
+    // Neither before its issuance nor yet to come, and healthy no longer than it ran.
+    let recorded = recorded.min(now).max(issued.min(now));
+    let ran = Duration::try_from(now.duration_since(recorded)).unwrap_or_default();
     let healthy = u64::try_from(execution.healthy_seconds).unwrap_or(0);
-    ctx.guard.open(&uid, Duration::from_secs(healthy));
-    let started = execution
-        .started_time
-        .as_ref()
-        .map_or_else(|| ctx.clock.now(), |t| t.0);
+    let healthy = Duration::from_secs(healthy).min(ran);
+    let started = ctx.guard.open(&uid, recorded, healthy);
+    // Where the start was missed, the change may be older than it was seen; it is never older than its issuance.
+    let exact = ctx.guard.exact_start(&uid);
+    let before = exact.and_then(|start| start.checked_sub(JUST_BEFORE).ok());
+    let before = before.unwrap_or(issued);
     Some(Watched {
         permit,
         uid,
         started,
+        before,
         soaks,
         checks,
     })

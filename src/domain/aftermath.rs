@@ -5,11 +5,12 @@
 use super::applied::{Applied, applied, baseline, is_restored};
 use super::decide::Walk;
 use super::effect::Effect;
+use super::ending;
 use super::kind;
 use super::quorum::Ballot;
 use super::rollout::Rollout;
 use super::world::TargetFact;
-use crate::api::facts::{Baseline, Prior, Spent};
+use crate::api::facts::{Baseline, Prior};
 use crate::api::template::OnRevoke;
 use crate::api::vocabulary::{Decision, Outcome, Phase, RevocationReason};
 
@@ -110,18 +111,13 @@ pub(super) fn aftermath(walk: &Walk<'_>) -> Aftermath {
 /// nothing and earns nothing.
 fn settle(walk: &Walk<'_>, outcome: Outcome, rest: &mut Aftermath) {
     let validated = walk.transitions.iter().any(|t| t.to == Phase::Closed);
-    let settle = |baselines| Effect::Settle {
-        spent: Spent {
-            permit: walk.world.request.name.clone(),
-            phase: walk.phase,
-            outcome: Some(outcome),
-        },
-        baselines,
-    };
+    let spent = ending::spent(walk, outcome, rest);
     if validated {
-        rest.before.push(settle(earned(walk)));
+        let baselines = earned(walk);
+        rest.before.push(Effect::Settle { spent, baselines });
     } else {
-        rest.effects.push(settle(Vec::new()));
+        let baselines = Vec::new();
+        rest.effects.push(Effect::Settle { spent, baselines });
     }
 }
 

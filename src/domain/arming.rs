@@ -73,6 +73,5 @@ fn prior_of(fact: &TargetFact) -> Prior {
         spec_digest: text(spec_digest(&live.object)),
         template_digest: text(template_digest(&live.object)),
         object: comparable(&live.object),
-        breaching: Vec::new(),
     }
 }

@@ -140,6 +140,13 @@ impl Memory {
         }
     }
 
+    /// The same, once it is known whether the check was outside its limit before the change.
+    #[must_use]
+    pub const fn knowing(mut self, breached_before: bool) -> Self {
+        self.breached_before = breached_before;
+        self
+    }
+
     /// The verdict; before the first poll nothing is known.
     pub fn verdict(&self) -> Verdict {
         self.last

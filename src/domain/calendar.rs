@@ -36,6 +36,7 @@ pub enum Stretch {
 /// A stretch that comes again.
 #[derive(Clone, Debug)]
 pub struct Recurring {
+    wire: Recurrence,
     cron: Cron,
     duration: Duration,
     zone: TimeZone,
@@ -59,6 +60,7 @@ impl Recurring {
             format!("zone `{zone}` is no IANA time zone; write one such as `Europe/Berlin`")
         })?;
         let read = Self {
+            wire: wire.clone(),
             cron,
             duration,
             zone,
@@ -94,6 +96,13 @@ impl Recurring {
         let zoned = now.to_zoned(self.zone.clone());
         let next = self.cron.find_next_occurrence(&zoned, false).ok()?;
         Some(next.timestamp())
+    }
+}
+
+/// Two are the same when they are written so.
+impl PartialEq for Recurring {
+    fn eq(&self, other: &Self) -> bool {
+        self.wire == other.wire
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::quantity::{self, Billionths, QuantityError};
 use super::query::{Query, QueryError, Terms};
 use crate::api::check::{Check, PartialResponse, Remedy, Signal};
@@ -89,6 +91,17 @@ pub struct ResolvedCheck {
     pub namespace_label: String,
     /// The label that holds the workload's name.
     pub workload_label: String,
+    /// The instant that is asked about; none is now.
+    pub at: Option<Timestamp>,
+}
+
+impl ResolvedCheck {
+    /// The same queries about another instant.
+    #[must_use]
+    pub const fn at(mut self, instant: Timestamp) -> Self {
+        self.at = Some(instant);
+        self
+    }
 }
 
 impl GuardCheck {
@@ -140,6 +153,7 @@ impl GuardCheck {
             partial: self.partial,
             namespace_label: self.namespace_label.clone(),
             workload_label: self.workload_label.clone(),
+            at: None,
         })
     }
 }

@@ -89,6 +89,8 @@ pub(super) struct Walk<'a> {
     pub(super) transitions: Vec<Transition>,
     pub(super) before: Vec<Effect>,
     pub(super) trace: Trace,
+    /// Which approvals are missing that were there once.
+    pub(super) lost: Option<String>,
     /// Why it waits, for the summary.
     pub(super) waiting: Option<(&'static str, String)>,
 }
@@ -164,6 +166,7 @@ impl<'a> Walk<'a> {
             transitions: Vec::new(),
             before: Vec::new(),
             trace: Trace::default(),
+            lost: None,
             waiting: None,
         };
         walk.phase = walk.remembered();

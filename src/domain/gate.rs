@@ -5,6 +5,7 @@
 //! how the facts were read, nor who is told.
 
 mod exempt;
+mod freeze;
 mod governing;
 mod hearing;
 mod message;
@@ -37,14 +38,30 @@ fn judge(world: &GateWorld, trace: &mut Trace) -> Judged {
     }
     let words: Vec<_> = change.operations.iter().map(ToString::to_string).collect();
     trace.push(Rule::Change, Verdict::Pass, words.join(", "));
+    if let Some(exemption) = exempt::configured(world, &change) {
+        trace.push(Rule::Exemption, Verdict::Pass, exemption.reason.clone());
+        return Judged::admit(format!("exempt: {}", exemption.reason));
+    }
     if is_baseline(world, &change) {
         let why = "the outcome is the recorded baseline";
         trace.push(Rule::Baseline, Verdict::Pass, why);
         return Judged::admit(why);
     }
     trace.push(Rule::Baseline, Verdict::Skip, "differs");
+    if let Some(stopped) = freeze::stops(world) {
+        trace.push(Rule::Freeze, Verdict::Fail, stopped.why.clone());
+        return stopped;
+    }
+    let is_frozen = freeze::is_in_force(world);
+    let fact = if is_frozen {
+        "lets emergencies through"
+    } else {
+        "none in force"
+    };
+    trace.push(Rule::Freeze, Verdict::Pass, fact);
     let asked = governing::asked(world, &change);
-    if let Some(templates) = governing::automatic(world, &asked) {
+    let automatic = governing::automatic(world, &asked).filter(|_| !is_frozen);
+    if let Some(templates) = automatic {
         trace.push(
             Rule::Template,
             Verdict::Pass,
@@ -94,7 +111,7 @@ fn is_baseline(world: &GateWorld, change: &Change) -> bool {
 /// Each candidate is judged whole; permits never combine (threat row 44). The one that came furthest gives the reason.
 fn by_permit(world: &GateWorld, change: hearing::Matter<'_>, trace: &mut Trace) -> Judged {
     let mut closest: Option<((bool, usize), Judged, Trace)> = None;
-    for candidate in &world.candidates {
+    for candidate in world.candidates.iter().filter(|c| freeze::lets(world, c)) {
         let mut own = Trace::default();
         let judged = hearing::hear(world, candidate, change, &mut own);
         if judged.admits {

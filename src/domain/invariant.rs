@@ -32,7 +32,7 @@ impl fmt::Display for Violation {
 type Rule = fn(&World, &Decision) -> Option<String>;
 
 /// Every rule, as a claim.
-const RULES: [(&str, Rule); 18] = [
+const RULES: [(&str, Rule); 19] = [
     ("terminal phases absorb", steps::absorbs),
     ("a decision starts where the permit stands", steps::starts),
     (
@@ -70,6 +70,10 @@ const RULES: [(&str, Rule); 18] = [
     (
         "every condition is told, of this generation",
         report::conditions,
+    ),
+    (
+        "a condition gives a reason of the list and a sentence",
+        report::reasons,
     ),
     ("what is not at its end is looked at again", report::pursued),
 ];

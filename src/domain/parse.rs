@@ -2,11 +2,16 @@
 //!
 //! The one parser of webhook, controller, CLI and tests. Knows nothing of who asks or of what stands in the cluster.
 
+mod config;
 mod permit;
 mod template;
 
 use std::fmt;
 
+use super::calendar::Recurring;
+use crate::api::calendar::Recurrence;
+
+pub use config::config;
 pub use permit::{mistakes, request};
 pub use template::template;
 
@@ -33,6 +38,18 @@ impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.message)
     }
+}
+
+/// The windows of a list that were understood; the mistakes of the others are reported.
+fn openings((path, wire): (&str, &[Recurrence]), errors: &mut Vec<FieldError>) -> Vec<Recurring> {
+    let mut understood = Vec::new();
+    for (i, recurrence) in wire.iter().enumerate() {
+        match Recurring::parse(recurrence) {
+            Ok(recurring) => understood.push(recurring),
+            Err(why) => errors.push(FieldError::new(format!("{path}.recurring[{i}]"), why)),
+        }
+    }
+    understood
 }
 
 /// All mistakes in one line each.

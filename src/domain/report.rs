@@ -2,46 +2,50 @@
 //!
 //! For people and programs that wait; nothing ever takes an allow from it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+mod checks;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use self::checks::checks;
 use super::aftermath::{Aftermath, Undoing};
 use super::conditions::conditions;
 use super::decide::Walk;
+use super::ending;
 use super::quorum::Ballot;
 use super::standing::{Window, stamp, told_revocation};
 use crate::api::condition::merge;
-use crate::api::permit::{CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, Target};
+use crate::api::permit::{Execution, PermitStatus, RevocationStatus, Summary, Target, TraceLine};
 use crate::api::vocabulary::{Decision, Phase, RevocationReason};
 
 /// The status to write.
 pub(super) fn status(walk: &Walk<'_>, rest: &Aftermath) -> PermitStatus {
-    let (world, at_rest) = (walk.world, walk.phase.is_terminal());
-    // Facts hold the time of what is issued; before that there is none, whatever the status says.
-    let issued = walk
-        .armed
-        .as_ref()
-        .and_then(|a| a.issued_time.clone())
-        .or_else(|| at_rest.then(|| world.recorded.issued_time.clone())?);
-    let window = window(walk);
+    let world = walk.world;
+    // Facts hold the time of what was issued; where they hold none there is none, whatever the status says.
+    let armed = walk.armed.as_ref().map(|a| &a.issued_time);
+    let spent = world.spent.as_ref().map(|s| &s.issued_time);
+    let issued = armed.or(spent).and_then(Option::as_ref);
+    // At rest nothing may start, and so nothing expires.
+    let window = window(walk).filter(|_| !walk.phase.is_terminal());
     PermitStatus {
         phase: Some(walk.phase),
         outcome: rest.outcome,
         observed_generation: world.generation,
         digest: Some(walk.digest.clone()).filter(|d| !d.is_empty()),
         template_digest: world.revision.as_ref().map(|r| r.digest.clone()),
-        issued_time: issued.as_ref().map(whole),
+        issued_time: issued.map(whole),
         expires_time: window.map(|w| whole(&Time(w.closes))),
         execution: execution(walk, rest),
         checks: checks(walk),
         revocation: revocation(walk, rest),
-        trace: if is_at_rest(walk) {
-            world.recorded.trace.clone()
-        } else {
-            walk.trace.lines()
-        },
+        trace: trace(walk),
         summary: summary(walk, rest, window),
-        conditions: merged(walk, rest),
+        conditions: merge(
+            &world.recorded.conditions,
+            &conditions(walk, rest),
+            world.generation,
+            world.now,
+        ),
     }
 }
 
@@ -52,24 +56,18 @@ fn is_at_rest(walk: &Walk<'_>) -> bool {
         && walk.world.recorded.phase == Some(walk.phase)
 }
 
-/// The conditions on top of the recorded ones. At rest those keep the reason of the step that led there.
-fn merged(walk: &Walk<'_>, rest: &Aftermath) -> Vec<Condition> {
-    let recorded = &walk.world.recorded.conditions;
-    let wanted = conditions(walk, rest);
-    let mut all = merge(recorded, &wanted, walk.world.generation, walk.world.now);
-    for condition in all.iter_mut().filter(|_| is_at_rest(walk)) {
-        let kept = recorded
-            .iter()
-            .find(|c| c.type_ == condition.type_ && c.status == condition.status);
-        if let Some(kept) = kept {
-            condition.reason.clone_from(&kept.reason);
-        }
+/// The rules as they spoke last; at rest those of the step that led there.
+pub(super) fn trace(walk: &Walk<'_>) -> Vec<TraceLine> {
+    let recorded = &walk.world.recorded.trace;
+    match &walk.world.spent {
+        Some(spent) => ending::sealed(spent, recorded),
+        None if is_at_rest(walk) => recorded.clone(),
+        None => walk.trace.lines(),
     }
-    all
 }
 
 /// A time as it is stored: whole seconds, so that what is read back equals what was written.
-fn whole(time: &Time) -> Time {
+pub(super) fn whole(time: &Time) -> Time {
     Time(Timestamp::from_second(time.0.as_second()).unwrap_or(time.0))
 }
 
@@ -110,7 +108,7 @@ fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
     if execution.finished_time.is_none() && rest.outcome.is_some() {
         execution.finished_time = now();
     }
-    // Once a minute is enough to survive a restart; each second would be a write each second.
+    // Whole minutes: what is lost at a restart is less than one.
     let healthy = i64::try_from(walk.world.healthy_for.as_secs()).unwrap_or(i64::MAX);
     if walk.phase == Phase::Validating {
         execution.healthy_seconds = execution.healthy_seconds.max(healthy - healthy % 60);
@@ -118,37 +116,6 @@ fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
         execution.healthy_seconds = execution.healthy_seconds.max(healthy);
     }
     Some(execution)
-}
-
-/// The checks in status: rewritten only where a verdict changed, so that a poll is not a write.
-fn checks(walk: &Walk<'_>) -> Vec<CheckStatus> {
-    let recorded = &walk.world.recorded.checks;
-    if walk.world.checks.is_empty() {
-        return recorded.clone();
-    }
-    let at_rest = walk.phase.is_terminal();
-    walk.world
-        .checks
-        .iter()
-        .map(|check| {
-            let verdict = format!("{:?}", check.verdict);
-            let before = recorded
-                .iter()
-                .find(|r| r.name == check.name && r.target == check.target);
-            if let Some(before) = before.filter(|b| b.verdict == verdict && !at_rest) {
-                return before.clone();
-            }
-            CheckStatus {
-                name: check.name.clone(),
-                target: check.target.clone(),
-                verdict,
-                reason: check.because.clone(),
-                value: check.value.clone(),
-                limit: check.limit.clone(),
-                time: Some(whole(&Time(walk.world.now))),
-            }
-        })
-        .collect()
 }
 
 fn revocation(walk: &Walk<'_>, rest: &Aftermath) -> Option<RevocationStatus> {
@@ -160,11 +127,7 @@ fn revocation(walk: &Walk<'_>, rest: &Aftermath) -> Option<RevocationStatus> {
         .as_ref()
         .map_or("Done", Undoing::as_str)
         .to_owned();
-    // A recorded reason that its own object does not give was written by somebody else.
-    let recorded = walk.world.recorded.revocation.clone().filter(|recorded| {
-        revoking(walk).is_none_or(|b| b.reason.is_none() || b.reason == Some(recorded.reason))
-    });
-    if let Some(mut recorded) = recorded {
+    if let Some(mut recorded) = recorded_revocation(walk).cloned() {
         recorded.rollback = if walk.world.spent.is_some() {
             recorded.rollback
         } else {
@@ -174,13 +137,8 @@ fn revocation(walk: &Walk<'_>, rest: &Aftermath) -> Option<RevocationStatus> {
     }
     let step = walk.transitions.iter().find(|t| t.to == Phase::Revoked);
     let object = revoking(walk);
-    let word = step.map_or("", |s| s.reason);
-    let found = RevocationReason::ALL.iter().find(|r| r.as_str() == word);
     Some(RevocationStatus {
-        reason: found
-            .copied()
-            .or_else(|| object.and_then(|b| b.reason))
-            .unwrap_or(RevocationReason::ApproverRequest),
+        reason: revocation_reason(walk),
         approval: object.map_or_else(
             || revocation_name(&walk.world.request.name),
             |b| b.approval.clone(),
@@ -191,6 +149,26 @@ fn revocation(walk: &Walk<'_>, rest: &Aftermath) -> Option<RevocationStatus> {
             .unwrap_or_default(),
         rollback: undoing,
     })
+}
+
+/// What is recorded of the revocation. A reason that its own object does not give was written by somebody else.
+fn recorded_revocation<'a>(walk: &'a Walk<'_>) -> Option<&'a RevocationStatus> {
+    let recorded = walk.world.recorded.revocation.as_ref();
+    recorded.filter(|recorded| {
+        revoking(walk).is_none_or(|b| b.reason.is_none() || b.reason == Some(recorded.reason))
+    })
+}
+
+/// Why a revoked permit was revoked.
+pub(super) fn revocation_reason(walk: &Walk<'_>) -> RevocationReason {
+    let step = walk.transitions.iter().find(|t| t.to == Phase::Revoked);
+    let word = step.map_or("", |s| s.reason);
+    let found = RevocationReason::ALL.iter().find(|r| r.as_str() == word);
+    recorded_revocation(walk)
+        .map(|r| r.reason)
+        .or(found.copied())
+        .or_else(|| revoking(walk).and_then(|b| b.reason))
+        .unwrap_or(RevocationReason::ApproverRequest)
 }
 
 /// The object that ended the permit, which nobody can write away.
@@ -217,7 +195,9 @@ fn summary(walk: &Walk<'_>, rest: &Aftermath, window: Option<Window>) -> Summary
         Some(t) => format!("{}/{}", walk.tally.counted.len(), t.needed()),
         None => "-".to_owned(),
     };
-    let open = !walk.phase.is_terminal();
+    let recorded = &walk.world.recorded.summary.approvals;
+    // What could not be asked is no loss, and at rest nobody is asked; a loss that ends the permit is still shown.
+    let counts = walk.lost.is_some() || !walk.phase.is_terminal() && !walk.doubts();
     Summary {
         target: spec
             .targets
@@ -225,10 +205,10 @@ fn summary(walk: &Walk<'_>, rest: &Aftermath, window: Option<Window>) -> Summary
             .map(|t| format!("deploy/{}", t.name))
             .collect::<Vec<_>>()
             .join(","),
-        approvals: if open || walk.world.recorded.summary.approvals.is_empty() {
+        approvals: if counts || recorded.is_empty() {
             approvals
         } else {
-            walk.world.recorded.summary.approvals.clone()
+            recorded.clone()
         },
         change: spec
             .targets
@@ -239,9 +219,7 @@ fn summary(walk: &Walk<'_>, rest: &Aftermath, window: Option<Window>) -> Summary
         level: walk
             .template
             .map_or_else(|| "-".to_owned(), |t| t.level.to_string()),
-        expires: window
-            .filter(|_| open)
-            .map_or_else(|| "-".to_owned(), |w| stamp(w.closes)),
+        expires: window.map_or_else(|| "-".to_owned(), |w| stamp(w.closes)),
         message: message(walk, rest),
     }
 }
@@ -265,17 +243,11 @@ pub fn told_target(target: &Target) -> String {
 
 /// The most telling sentence about the permit now.
 pub(super) fn message(walk: &Walk<'_>, rest: &Aftermath) -> String {
-    if let Some(undoing) = rest.undoing.as_ref().filter(|_| walk.world.spent.is_none()) {
-        let cause = walk.transitions.last().map(|t| t.because.clone());
-        let cause = cause
-            .or_else(|| {
-                walk.world
-                    .recorded
-                    .revocation
-                    .as_ref()
-                    .map(|r| r.message.clone())
-            })
-            .unwrap_or_default();
+    if let Some(spent) = &walk.world.spent {
+        return ending::words(spent, &walk.world.recorded.summary.message);
+    }
+    if let Some(undoing) = &rest.undoing {
+        let cause = cause(walk);
         return match undoing {
             Undoing::NotNeeded => cause,
             Undoing::Pending => format!("{cause}; rolling back"),
@@ -289,13 +261,24 @@ pub(super) fn message(walk: &Walk<'_>, rest: &Aftermath) -> String {
         };
     }
     match (&walk.waiting, walk.transitions.last()) {
-        // While it soaks the seconds would be a write each; the tree of `kubectl permit get` shows them.
-        (Some(("Soaking", _)), _) => "the change is rolled out; the guard watches".into(),
         (Some((_, why)), _) => why.clone(),
         (None, Some(step)) => step.because.clone(),
-        (None, None) if walk.world.recorded.phase == Some(walk.phase) => {
-            walk.world.recorded.summary.message.clone()
+        (None, None) => {
+            let recorded = &walk.world.recorded;
+            let kept =
+                (recorded.phase == Some(walk.phase)).then(|| recorded.summary.message.clone());
+            kept.filter(|words| !words.is_empty())
+                .unwrap_or_else(|| format!("it is {}", walk.phase))
         }
-        (None, None) => format!("it is {}", walk.phase),
     }
+}
+
+/// Why a permit was revoked, in words.
+fn cause(walk: &Walk<'_>) -> String {
+    let step = walk.transitions.last().map(|t| t.because.clone());
+    let revocation = walk.world.recorded.revocation.as_ref();
+    step.or_else(|| revocation.map(|r| r.message.clone()))
+        .or_else(|| revoking(walk).map(told_revocation))
+        .filter(|words| !words.is_empty())
+        .unwrap_or_else(|| format!("it is {}", walk.phase))
 }

@@ -6,7 +6,9 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
+use super::calendar::Recurring;
 use super::canonical::digest_of;
+use crate::api::calendar::Recurrence;
 use crate::api::permit::{Identity, PermitSpec, Target};
 
 /// A permit's request, checked for form.
@@ -24,6 +26,8 @@ pub struct Request {
     pub spec: PermitSpec,
     /// Who asked.
     pub requester: Identity,
+    /// The change may start only while one of these is open.
+    pub openings: Vec<Recurring>,
     /// The change may not start before.
     pub earliest_start: Option<Timestamp>,
     /// The change may not start after.
@@ -43,6 +47,8 @@ struct Projection<'a> {
     targets: &'a [Target],
     earliest_start: Option<String>,
     latest_start: Option<String>,
+    #[serde(skip_serializing_if = "<[Recurrence]>::is_empty")]
+    recurring: &'a [Recurrence],
     executors: &'a [String],
     purpose: &'a str,
     ticket: Option<&'a str>,
@@ -74,6 +80,7 @@ impl Request {
                 targets: &self.spec.targets,
                 earliest_start: self.earliest_start.map(seconds),
                 latest_start: self.latest_start.map(seconds),
+                recurring: self.spec.schedule.as_ref().map_or(&[], |s| &s.recurring),
                 executors: &self.spec.executors,
                 purpose: &self.spec.purpose,
                 ticket: self.spec.ticket.as_deref(),

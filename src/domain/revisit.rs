@@ -13,8 +13,9 @@ use crate::api::vocabulary::Phase;
 
 /// How often a live change is looked at while its checks are asked.
 const LIVE_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the approvals of an issued permit are asked again: a right that is taken away makes no event.
-const RIGHTS_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the approvals of an issued permit are looked at again: changes of RBAC are seen, those of another
+/// authorizer are not.
+const RIGHTS_INTERVAL: Duration = Duration::from_mins(16);
 /// How soon something that could not be asked is asked again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 

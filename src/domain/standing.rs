@@ -10,6 +10,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 pub use self::admissible::{Refusal, admissible};
+use super::calendar::{Opening, opening};
 use super::quorum::{Ballot, Tally, tally};
 use super::request::{Request, is_service_account};
 use super::template::{PRODUCTION, Template};
@@ -41,7 +42,7 @@ pub struct Case<'a> {
 /// What ends a permit's power, if anything does: an object that says so, or the facts.
 pub fn ended(case: &Case<'_>, digest: &str) -> Option<(Phase, String)> {
     if let Some(spent) = case.spent {
-        return Some((spent.phase, format!("it is spent: {}", spent.phase)));
+        return Some((spent.phase, format!("it is spent: {}", told_end(spent))));
     }
     let find = |decision| case.ballots.iter().find(move |b| b.decision == decision);
     if let Some(b) = find(Decision::Revoke) {
@@ -66,6 +67,21 @@ pub fn ended(case: &Case<'_>, digest: &str) -> Option<(Phase, String)> {
                 format!("cancelled by {}: {}", b.person, b.reasoning),
             )
         })
+}
+
+/// How a settled permit ended: phase, reason, time, and the words as long as they are kept.
+pub fn told_end(spent: &Spent) -> String {
+    let mut told = spent.phase.to_string();
+    if !spent.reason.is_empty() && !spent.message.starts_with(&spent.reason) {
+        told = format!("{told} ({})", spent.reason);
+    }
+    if let Some(time) = &spent.time {
+        told = format!("{told} at {}", stamp(time.0));
+    }
+    if !spent.message.is_empty() {
+        told = format!("{told}: {}", spent.message);
+    }
+    told
 }
 
 /// Why and by whom a permit is revoked, in one sentence.
@@ -191,11 +207,33 @@ fn issued(case: &Case<'_>, digest: &str, recorded: Option<Phase>, trace: &mut Tr
     {
         return pending(trace, Rule::Digest, "its issuance is not yet reported");
     }
-    within(
-        Window::of(case.request, case.template, issued),
-        case.now,
-        trace,
-    )
+    let window = Window::of(case.request, case.template, issued);
+    match within(window, case.now, trace) {
+        Standing::InForce(window) => open(case, window, trace),
+        other => other,
+    }
+}
+
+/// The windows that open again and again, of the template and of the request: one of each has to be open.
+fn open(case: &Case<'_>, window: Window, trace: &mut Trace) -> Standing {
+    let mut closes = window.closes;
+    for windows in [&case.template.openings, &case.request.openings] {
+        match opening(windows, case.now) {
+            Opening::Always => {}
+            Opening::Until(end) => closes = closes.min(end),
+            Opening::From(next) => {
+                let opens = next.filter(|next| *next < window.closes);
+                let told = opens.map_or("does not open again".into(), |t| {
+                    format!("opens {}", stamp(t))
+                });
+                trace.push(Rule::Window, Verdict::Fail, told);
+                return opens.map_or(Standing::Lapsed(window), |opens| {
+                    Standing::NotYet(Window { opens, ..window })
+                });
+            }
+        }
+    }
+    Standing::InForce(Window { closes, ..window })
 }
 
 fn within(window: Window, now: Timestamp, trace: &mut Trace) -> Standing {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::calendar::Recurring;
 use super::check::GuardCheck;
 use crate::api::template::{AppliesTo, ApprovalRule, OnRevoke};
 use crate::api::vocabulary::{Grant, Operation};
@@ -61,6 +62,8 @@ pub struct Template {
     pub window: Duration,
     /// How long the rollout may take.
     pub max_duration: Duration,
+    /// A change may start only while one of these is open.
+    pub openings: Vec<Recurring>,
     /// What becomes of a running change when the permit is revoked.
     pub on_revoke: OnRevoke,
     /// How long the checks must be healthy.

@@ -30,6 +30,8 @@ pub enum Rule {
     Change,
     /// The outcome is the recorded baseline (`gate.md`, step 4).
     Baseline,
+    /// Whether anything may change at this time (`gate.md`, step 5).
+    Freeze,
     /// The template exists, is sound and governs this (`gate.md`, step 7; threat row 45).
     Template,
     /// The requester may use the template (`decisions.md` 6).
@@ -74,6 +76,7 @@ impl Rule {
             Self::Exemption => "exemption",
             Self::Change => "change",
             Self::Baseline => "baseline",
+            Self::Freeze => "freeze",
             Self::Template => "template",
             Self::Use => "use",
             Self::Spec => "spec",

@@ -101,13 +101,13 @@ impl Prometheus {
     /// Freshness first: it tells the evaluation time that the other queries share, and whether there is any series.
     async fn answers(&self, check: &ResolvedCheck) -> Result<Answers, Failure> {
         let mut freshness = Vec::with_capacity(check.freshness.len());
-        let mut evaluated = None;
+        let mut evaluated = check.at;
         for query in &check.freshness {
             let vector = self.vector(check, query, evaluated).await?;
             evaluated = evaluated.or(vector.evaluated);
             freshness.push(vector);
         }
-        if evaluated.is_none() {
+        if freshness.iter().all(|vector| vector.evaluated.is_none()) {
             return Ok(Answers {
                 freshness,
                 ..Answers::default()

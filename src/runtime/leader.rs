@@ -1,4 +1,4 @@
-//! The leader's part: wait for the lease, then write: ledger, controller, webhook configurations.
+//! The leader's part: wait for the lease, then write: ledger, controller, what is the operator's own.
 //!
 //! Whoever loses the lease ends its process: what it had begun is derived again by the next leader.
 
@@ -10,18 +10,16 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
+use super::keeping::Keeping;
 use crate::api::permit::Permit;
 use crate::clock::Clock;
 use crate::cluster::access::Access;
 use crate::cluster::caches::{Caches, Due};
 use crate::cluster::certificates::Served;
-use crate::cluster::drift::Drift;
 use crate::cluster::leadership::Leadership;
 use crate::cluster::lease::{Lease, LeaseSettings};
-use crate::cluster::webhook_config::{mutating, validating};
-use crate::cluster::webhook_keeper::Keeper;
 use crate::cluster::webhook_settings::Settings;
 use crate::config::Run;
 use crate::controller::{self, AdmittedBook, Context, Desk, GuardBook};
@@ -97,22 +95,25 @@ impl Leader {
             instance: Some(self.run.pod_name.clone()),
         };
         let (drifts_in, drifts) = mpsc::unbounded_channel();
-        let keepers = keepers(
-            &self.client,
-            &leadership,
-            &self.settings,
-            (&self.metrics, drifts_in),
-        );
+        let keeping = Keeping {
+            client: self.client.clone(),
+            leadership: leadership.clone(),
+            settings: self.settings,
+            served: self.served,
+            metrics: self.metrics.clone(),
+            drifts: drifts_in,
+        };
         let ctx = Arc::new(Context {
             namespace: self.run.namespace.clone(),
             caches: self.caches,
-            access: Access::new(self.client.clone()),
+            access: Access::remembering(self.client.clone()),
             ledger: Arc::new(ledger),
             backlog: Backlog::new(BACKLOG),
             probe: probe(&self.run)?,
             guard: GuardBook::default(),
             desk: Desk::default(),
             admitted: self.admitted,
+            default_mode: super::default_mode(self.run.default_mode),
             clock: self.clock,
             leadership: Arc::new(leadership),
             recorder: Recorder::new(self.client.clone(), reporter),
@@ -121,15 +122,12 @@ impl Leader {
         });
         let (due, dues) = self.due.listen();
         let dues = every_permit_and(&ctx.caches, dues);
-        let (first, second) = keepers;
-        let judging = first.keep(self.served.clone());
-        let stamping = second.keep(self.served);
         tokio::select! {
             () = controller::run(Arc::clone(&ctx), dues, stop.clone()) => {}
+            () = controller::follow_rights(Arc::clone(&ctx), due.clone()) => {}
             () = controller::watch(Arc::clone(&ctx), due, stop) => {}
             () = controller::record_drifts(ctx, drifts) => {}
-            kept = judging => kept?,
-            kept = stamping => kept?,
+            kept = keeping.keep() => kept?,
         }
         Ok(())
     }
@@ -149,45 +147,6 @@ fn every_permit_and(
         dues.recv().await.map(|due| (due, dues))
     });
     futures::stream::iter(all).chain(named)
-}
-
-type Judging = Keeper<k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration>;
-type Stamping = Keeper<k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration>;
-
-/// The keepers of our own webhook configurations: whoever changes one is reported, and it is repaired.
-fn keepers(
-    client: &Client,
-    leadership: &Leadership,
-    settings: &Settings,
-    (metrics, drifts): (&Metrics, mpsc::UnboundedSender<Drift>),
-) -> (Judging, Stamping) {
-    let report = |metrics: &Metrics| {
-        let repairs = metrics.configuration_repairs.clone();
-        let drifts = drifts.clone();
-        move |drift: Drift| {
-            repairs.with_label_values(&[drift.configuration]).inc();
-            warn!(
-                ?drift,
-                "webhook configuration was changed by somebody else; repaired"
-            );
-            // Nobody listens once this process ends.
-            let _ = drifts.send(drift);
-        }
-    };
-    let (judge, stamp) = (settings.clone(), settings.clone());
-    let judging = Keeper::new(
-        client.clone(),
-        leadership.clone(),
-        move |b| validating(&judge, b),
-        report(metrics),
-    );
-    let stamping = Keeper::new(
-        client.clone(),
-        leadership.clone(),
-        move |b| mutating(&stamp, b),
-        report(metrics),
-    );
-    (judging, stamping)
 }
 
 /// Prometheus, or what answers for it when none is configured: nobody, which holds and never passes.

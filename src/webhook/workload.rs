@@ -16,6 +16,7 @@ use rand::Rng as _;
 use super::review::{Answer, Request};
 use super::{Gate, live};
 use crate::api::ENVIRONMENT_LABEL;
+use crate::api::config::Exemption;
 use crate::api::facts::Facts;
 use crate::api::kind::WorkloadKind;
 use crate::api::permit::Permit;
@@ -155,6 +156,14 @@ async fn gather(
     let is_scale = request.sub_resource == "scale";
     let environment = environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned();
     let key = format!("{kind}/{name}");
+    let now = gate.clock.now();
+    let (config, unsound) = match gate.caches.configuration() {
+        Ok(config) => (config, None),
+        Err(why) => (Arc::default(), Some(why)),
+    };
+    let frozen = config.frozen(now, (&namespace, &environment));
+    let of_user = |e: &&Exemption| e.username == request.user_info.username;
+    let exemptions = config.exemptions.iter().filter(of_user).cloned().collect();
     let facts = gate.caches.shared_facts(&namespace);
     let candidates = candidates(
         gate,
@@ -162,7 +171,7 @@ async fn gather(
         facts.as_deref(),
     );
     Ok(GateWorld {
-        now: gate.clock.now(),
+        now,
         decision_id: decision_id(),
         mode: gate.mode(&namespace),
         username: request.user_info.username.clone(),
@@ -177,6 +186,9 @@ async fn gather(
             None
         },
         templates: gate.caches.sound_templates(),
+        frozen,
+        unsound,
+        exemptions,
         environment,
         facts: facts.map(|f| facts_about(&f, &key, &candidates)),
         candidates,
@@ -238,6 +250,7 @@ fn facts_about(facts: &Facts, key: &str, candidates: &[Candidate]) -> Facts {
         baselines: baselines.into_iter().map(|b| (key.to_owned(), b)).collect(),
         armed: armed.map(|(uid, a)| (uid.clone(), a.clone())).collect(),
         spent: spent.collect(),
+        enrolment: None,
     }
 }
 

@@ -306,7 +306,6 @@ async fn arm(api: &Api) {
         spec_digest: spec_digest(&live).unwrap().to_string(),
         template_digest: template_digest(&live).unwrap().to_string(),
         object: json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "checkout"}, "spec": live["spec"]}),
-        breaching: Vec::new(),
     };
     let armed = Armed {
         permit: "checkout-1".into(),

@@ -164,6 +164,7 @@ fn digest() -> String {
 async fn an_approval_that_may_not_count_is_refused_and_not_stored() -> Result<()> {
     told(async {
         let stage = enrolled("ballots").await?;
+        stage.make_tech_lead(&User::person("alice")).await?;
         stage
             .request(&permit("one", "quick-deployment", "1.5.0"))
             .await?;

@@ -1,39 +1,25 @@
-//! Status written by somebody else gives no power, and what decisions rest on cannot be taken away (threat row 30).
+//! Status that is forged with the operator's own credential gives no power, and what decisions rest on cannot be taken away (threat row 30).
 
 use anyhow::{Context, Result, ensure};
+use kube::api::{Api, Patch, PatchParams};
 use permit_harness::stage::{self, permit};
 use permit_harness::{Stage, User, eventually};
+use permit_operator::api::Permit;
 use serde_json::{Value, json};
 
 use crate::site::{enrolled, told};
 
-/// Lets mallory write the status of every permit here.
-async fn let_mallory_forge(stage: &Stage<'_>) -> Result<()> {
-    let namespace = stage.namespace();
-    let rights = format!(
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: forger, namespace: {namespace}}}\nrules:\n\
-        - {{apiGroups: [permits.dev], resources: [permits, permits/status], verbs: [get, patch, update]}}\n---\n\
-        apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: forger, namespace: {namespace}}}\n\
-        roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: forger}}\nsubjects:\n\
-        - {{kind: User, apiGroup: rbac.authorization.k8s.io, name: mallory@example.com}}\n"
-    );
-    stage.apply(&rights).await
-}
-
-/// Writes a status as mallory; the API server takes it.
+/// Writes a status with the operator's own credential, as somebody who stole it; nobody else's writes are taken.
 async fn forge(stage: &Stage<'_>, name: &str, status: &Value) -> Result<()> {
-    let patch = json!({"status": status}).to_string();
-    let args = [
-        "patch",
-        "permit",
-        name,
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        &patch,
-    ];
-    let mallory = User::person("mallory");
-    stage.kubectl(&mallory, &args, None).await?.ok().map(drop)
+    let thief = User::new("system:serviceaccount:permit-system:permit-operator", &[]);
+    let permits: Api<Permit> =
+        Api::namespaced(stage.plane().client(&thief).await?, stage.namespace());
+    let patch = Patch::Merge(json!({"status": status}));
+    permits
+        .patch_status(name, &PatchParams::default(), &patch)
+        .await
+        .context("forge a status")
+        .map(drop)
 }
 
 /// What alice's change to `tag` is answered.
@@ -51,7 +37,6 @@ fn issued_for_ever() -> Value {
 async fn a_forged_issuance_admits_nothing_and_is_written_back() -> Result<()> {
     told(async {
         let stage = enrolled("forged-issue").await?;
-        let_mallory_forge(&stage).await?;
         stage
             .request(&permit("one", "quick-deployment", "1.5.0"))
             .await?;
@@ -81,7 +66,6 @@ async fn a_forged_issuance_admits_nothing_and_is_written_back() -> Result<()> {
 async fn a_revocation_cannot_be_written_away() -> Result<()> {
     told(async {
         let stage = enrolled("unrevoked").await?;
-        let_mallory_forge(&stage).await?;
         stage.issue("one", "1.5.0").await?;
         let revoke = [
             "permit",
@@ -95,13 +79,32 @@ async fn a_revocation_cannot_be_written_away() -> Result<()> {
             .kubectl(&User::person("bob"), &revoke, None)
             .await?
             .ok()?;
-        stage.reaches("one", "Revoked").await?;
+        let revoked = stage.reaches("one", "Revoked").await?;
         for _ in 0..3 {
             let mut forged = issued_for_ever();
             forged["revocation"] = Value::Null;
+            forged["trace"] =
+                json!([{"rule": "approvals", "verdict": "Pass", "because": "forged"}]);
             forge(&stage, "one", &forged).await?;
             is_denied(&stage, "1.5.0").await?;
         }
+        let denied = stage.set_image(&User::person("alice"), "1.5.0").await?;
+        ensure!(
+            denied.stderr.contains("Incident by bob@example.com: stop"),
+            "the denial does not say why: {}",
+            denied.stderr
+        );
+        let is_back = || async {
+            let now = stage.get("permit/one").await?;
+            let told = now.pointer("/status/trace").cloned().unwrap_or_default();
+            ensure!(
+                now.pointer("/status/issuedTime") == revoked.pointer("/status/issuedTime")
+                    && !told.to_string().contains("forged"),
+                "{now}"
+            );
+            Ok(())
+        };
+        eventually(stage::PATIENCE, "time and trace are written back", is_back).await?;
         let restored = stage.reaches("one", "Revoked").await?;
         let reason = restored
             .pointer("/status/revocation/reason")
@@ -116,7 +119,6 @@ async fn a_revocation_cannot_be_written_away() -> Result<()> {
 async fn an_expired_permit_stays_expired_and_an_issued_one_keeps_its_time() -> Result<()> {
     told(async {
         let stage = enrolled("unexpired").await?;
-        let_mallory_forge(&stage).await?;
         let brief = stage::template("brief-window", &[("window: 1h", "window: 20s")]);
         stage.apply(&brief).await?;
         let text = |object: &Value, path: &str| {

@@ -24,13 +24,11 @@ spec:
 ";
 
 /// Kinds that make pods, as kubectl is told of them.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 4] = [
     ("StatefulSet", "apps/v1"),
     ("DaemonSet", "apps/v1"),
-    ("ReplicaSet", "apps/v1"),
     ("ReplicationController", "v1"),
     ("CronJob", "batch/v1"),
-    ("Pod", "v1"),
 ];
 
 /// An object of the kind, named like its kind, with one container `app` of this image.
@@ -157,9 +155,7 @@ async fn lives(stage: &Stage<'_>, kind: (&str, &str)) -> Result<()> {
     stage.reaches(&permit, "Succeeded").await?;
 
     refused(stage, &["set", "image", &object, "app=evil:1"], None).await?;
-    if kind.0 != "Pod" {
-        refused(stage, &["delete", &object], None).await?;
-    }
+    refused(stage, &["delete", &object], None).await?;
     // What was validated is the baseline.
     admitted(stage, &APPLY, Some(&manifest(kind, "shop/app:1"))).await?;
 
@@ -181,6 +177,23 @@ async fn t09_t14_every_kind_needs_a_permit_and_lives_under_one() -> Result<()> {
         let stage = enrolled("kinds").await?;
         stage.apply(PLAIN_TEMPLATE).await?;
         try_join_all(KINDS.map(|kind| lives(&stage, kind))).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn t09_pods_and_replica_sets_are_their_controllers_with_a_permit_or_without() -> Result<()> {
+    told(async {
+        let stage = enrolled("by-hand").await?;
+        stage.apply(PLAIN_TEMPLATE).await?;
+        for kind in [("Pod", "v1"), ("ReplicaSet", "apps/v1")] {
+            let name = kind.0.to_lowercase();
+            refused(&stage, &APPLY, Some(&manifest(kind, "shop/app:1"))).await?;
+            let outcome = "images: {app: 'shop/app:1'}";
+            issue(&stage, (&format!("make-{name}"), kind.0, &name), outcome).await?;
+            refused(&stage, &APPLY, Some(&manifest(kind, "shop/app:1"))).await?;
+        }
         Ok(())
     })
     .await

@@ -1,5 +1,6 @@
 //! Words: the closed vocabularies, and the transitions between phases.
 
+use permit_operator::api::reason::Reason;
 use permit_operator::api::vocabulary::{
     Decision, EventReason, GateMode, Operation, Outcome, Phase, RevocationReason,
 };
@@ -22,6 +23,9 @@ pub(crate) fn markdown() -> String {
     text.push('\n');
     list(&mut text, "Reasons of a revocation", RevocationReason::ALL);
     text.push('\n');
+    list(&mut text, "Reasons of conditions", Reason::ALL);
+    text +=
+        "\nA permit at rest may also give one of the reasons of a revocation, or its outcome.\n\n";
     list(&mut text, "Operations", Operation::ALL);
     text.push('\n');
     list(&mut text, "Modes of a namespace", GateMode::ALL);
@@ -60,6 +64,7 @@ described!(
     Outcome,
     Decision,
     RevocationReason,
+    Reason,
     Operation,
     GateMode
 );

@@ -1,4 +1,5 @@
-//! F25, F26: somebody edits or deletes the operator's webhook configurations. Each is repaired, counted and told.
+//! F25, F26: somebody who stole the operator's credential edits or deletes its webhook configurations; nobody else can.
+//! Each is repaired, counted and told.
 
 use anyhow::{Context, Result, ensure};
 use permit_harness::{Operator, OperatorOptions, User, eventually};
@@ -10,7 +11,14 @@ use crate::records::verified;
 
 const VALIDATING: &str = "validatingwebhookconfiguration/gate.permits.dev";
 const MUTATING: &str = "mutatingwebhookconfiguration/gate.permits.dev";
-const REPAIRS: &str = "permit_webhook_configuration_repairs_total";
+const REPAIRS: &str = "permit_configuration_repairs_total";
+
+/// The operator itself may delete nothing.
+const DELETER: &str = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: deleter}\nrules:\n\
+    - {apiGroups: [admissionregistration.k8s.io], resources: ['*'], verbs: [delete]}\n---\n\
+    apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: deleter}\n\
+    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: deleter}\nsubjects:\n\
+    - {kind: ServiceAccount, name: permit-operator, namespace: permit-system}\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f25_f26_a_configuration_that_was_edited_or_deleted_is_repaired_and_counted() -> Result<()>
@@ -19,6 +27,7 @@ async fn f25_f26_a_configuration_that_was_edited_or_deleted_is_repaired_and_coun
     let operator = ground.operator(OperatorOptions::default()).await?;
     told(&operator, async {
         let stage = ground.enrolled("shop").await?;
+        stage.apply(DELETER).await?;
         let ignored = r#"[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]"#;
         let blinded =
             r#"[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":"Cg=="}]"#;
@@ -69,7 +78,7 @@ async fn f25_f26_a_configuration_that_was_edited_or_deleted_is_repaired_and_coun
     .await
 }
 
-/// Strikes once with kubectl; returns when the entries are as they were and the repair is counted.
+/// Strikes once with kubectl and the operator's credential; returns when the entries are as they were and the repair is counted.
 async fn struck(
     ground: &Ground,
     operator: &Operator,
@@ -77,12 +86,9 @@ async fn struck(
     (strike, wanted): (&[&str], &Value),
 ) -> Result<()> {
     let labels = format!("configuration=\"{which}\"");
+    let thief = User::new("system:serviceaccount:permit-system:permit-operator", &[]);
     let before = figure(operator, REPAIRS, &labels).await?;
-    ground
-        .plane
-        .kubectl(&User::admin(), strike, None)
-        .await?
-        .ok()?;
+    ground.plane.kubectl(&thief, strike, None).await?.ok()?;
     let repaired = || async {
         let found = webhooks(ground, what).await?;
         ensure!(found == *wanted, "{what} is not as it was: {found}");

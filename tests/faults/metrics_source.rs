@@ -1,4 +1,5 @@
 //! F27: the real Prometheus ends in the middle of a soak. Nothing is undone, however long, and it goes on by itself.
+//! And what the real Prometheus remembers: a workload that was broken before its change is not rolled back to that.
 
 use anyhow::{Context, Result, ensure};
 use permit_harness::{Example, OperatorOptions, Prometheus, Stage, User, eventually, stage};
@@ -7,6 +8,7 @@ use serde_json::Value;
 use crate::ground::{Ground, PATIENCE, figure, told};
 
 const OPERATOR: &str = "system:serviceaccount:permit-system:permit-operator";
+const MOVED: &str = "mirror/checkout:1.6.0";
 /// Far more failed polls than the template's deadline for the unknown allows.
 const POLLS: f64 = 8.0;
 
@@ -64,6 +66,78 @@ async fn f27_prometheus_down_holds_and_rolls_nothing_back() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_what_was_broken_before_is_held_and_not_undone() -> Result<()> {
+    let ground = Ground::prepare().await?;
+    let prometheus = Prometheus::start(&[]).await?;
+    let options = OperatorOptions {
+        prometheus_url: Some(prometheus.url()),
+        ..OperatorOptions::default()
+    };
+    let operator = ground.operator(options).await?;
+    told(&operator, async {
+        let stage = Stage::set(&ground.plane, "shop").await?;
+        stage.set_image(&User::admin(), "1.6.0").await?.ok()?;
+        stage.await_rollout().await?;
+        let example = Example::start(&ground.plane, "shop", "checkout").await?;
+        prometheus.add_target(example.target())?;
+        stage.enrol().await?;
+        is_broken(&prometheus).await?;
+        // As broken as before: the same version from another registry.
+        let permit = stage::permit("checkout-1", "quick-deployment", "1.6.0");
+        stage
+            .request(&permit.replace("shop/checkout:1.6.0", MOVED))
+            .await?;
+        stage.approve("checkout-1", "bob").await?;
+        stage.reaches("checkout-1", "Issued").await?;
+        let set = [
+            "set",
+            "image",
+            "deploy/checkout",
+            &format!("checkout={MOVED}"),
+        ];
+        stage
+            .kubectl(&User::person("alice"), &set, None)
+            .await?
+            .ok()?;
+        let held = || async {
+            let permit = stage.get("permit/checkout-1").await?;
+            let conditions = permit
+                .pointer("/status/conditions")
+                .and_then(Value::as_array);
+            let mut conditions = conditions.context("no conditions")?.iter();
+            let held = conditions.find(|c| c["type"] == "Held" && c["status"] == "True");
+            let why = held.context("not held")?["message"]
+                .as_str()
+                .unwrap_or_default();
+            ensure!(why.contains("before the change"), "{why}");
+            Ok(permit)
+        };
+        let permit = eventually(PATIENCE, "the guard holds", held).await?;
+        let phase = permit.pointer("/status/phase").and_then(Value::as_str);
+        ensure!(phase == Some("Validating"), "{permit}");
+        ensure!(stage.image().await? == MOVED);
+        Ok(())
+    })
+    .await
+}
+
+/// Far more errors than the template allows, and enough requests to say so; some seconds ago already, so that it is
+/// the state before whatever comes next.
+async fn is_broken(prometheus: &Prometheus) -> Result<()> {
+    let all = "sum(increase(http_requests_total{namespace=\"shop\"}[5s] offset 4s))";
+    let errors =
+        "sum(increase(http_requests_total{namespace=\"shop\",code=~\"5..\"}[5s] offset 4s))";
+    let query = format!("{errors} > 0.1 * {all} and {all} > 20");
+    let look = || async {
+        let found = prometheus.query(&query).await?;
+        let is_broken = found.as_array().is_some_and(|series| !series.is_empty());
+        ensure!(is_broken, "not broken yet");
+        Ok(())
+    };
+    eventually(PATIENCE, "the workload is broken", look).await
 }
 
 async fn is_measured(prometheus: &Prometheus) -> Result<()> {

@@ -104,7 +104,6 @@ pub(crate) fn prior(object: &Value) -> Prior {
         spec_digest: spec_digest(object).unwrap().to_string(),
         template_digest: template_digest(object).unwrap().to_string(),
         object: comparable(object),
-        breaching: Vec::new(),
     }
 }
 
@@ -119,6 +118,7 @@ pub(crate) fn template(name: &str, level: i32) -> Template {
         approval_window: DAY,
         window: 2 * HOUR,
         max_duration: HOUR,
+        openings: Vec::new(),
         on_revoke: OnRevoke::RollBack,
         soak: 5 * MINUTE,
         checks: Vec::new(),
@@ -190,6 +190,7 @@ pub(crate) fn permit() -> Scene {
         },
         earliest_start: None,
         latest_start: None,
+        openings: Vec::new(),
     };
     let world = World {
         now: start(),
@@ -386,6 +387,11 @@ impl Scene {
                 permit: "checkout-1".into(),
                 phase,
                 outcome: Some(outcome),
+                reason: String::new(),
+                message: String::new(),
+                time: None,
+                issued_time: None,
+                trace: String::new(),
             });
         })
     }
@@ -460,10 +466,14 @@ pub(crate) fn gate_of(world: &World) -> GateWorld {
         old: Some(old()),
         new: Some(new()),
         parent: None,
+        frozen: Vec::new(),
+        unsound: None,
+        exemptions: Vec::new(),
         facts: Some(Facts {
             baselines: [(KEY.to_owned(), baseline(&old()))].into(),
             armed: world.armed.iter().map(|a| (uid(), a.clone())).collect(),
             spent: world.spent.iter().map(|s| (uid(), s.clone())).collect(),
+            enrolment: None,
         }),
         templates: candidate.template.iter().cloned().collect(),
         candidates: vec![candidate],

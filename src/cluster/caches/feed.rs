@@ -16,6 +16,7 @@ use super::shelf::{Read, Shelf, Touched};
 use super::watch::{Concerns, LIST_LIMIT, Watch};
 use super::{Caches, read};
 use crate::api::Permit;
+use crate::api::config::CONFIG_NAME;
 use crate::api::facts::{FACTS_LABEL, REVISION_LABEL};
 use crate::cluster::kinds::resource;
 use crate::domain::kind::{Form, GATED};
@@ -58,6 +59,7 @@ impl Feed {
             sources.namespaces(),
             sources.revisions(),
             sources.facts(),
+            sources.configuration(),
         ];
         let workloads = GATED.iter().filter_map(|form| sources.workloads(form));
         Self {
@@ -144,6 +146,19 @@ impl Sources<'_> {
         let watch: Watch<Secret, _> = Watch {
             concerns: Box::new(caught_up),
             ..self.of_own(("facts", FACTS_LABEL), &self.caches.facts, read::facts)
+        };
+        self.watching(watch)
+    }
+
+    fn configuration(&self) -> Watching {
+        let watch: Watch<ConfigMap, _> = Watch {
+            api: Api::namespaced(self.client.clone(), self.namespace),
+            config: Config::default().fields(&format!("metadata.name={CONFIG_NAME}")),
+            ..self.of_kind(
+                "configuration",
+                &self.caches.configuration,
+                read::configuration,
+            )
         };
         self.watching(watch)
     }

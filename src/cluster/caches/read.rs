@@ -12,10 +12,12 @@ use kube::{Resource, ResourceExt as _};
 use serde_json::Value;
 
 use super::shelf::Read;
+use crate::api::config::{CONFIG_KEY, CONFIG_NAME};
 use crate::api::facts::{CURRENT_SINCE, DATA_KEY, FACTS_LABEL, Facts, REVISION_LABEL, facts_name};
 use crate::api::template::PermitTemplateSpec;
 use crate::api::{Approval, Permit, PermitTemplate};
 use crate::domain::canonical::digest_of;
+use crate::domain::config::Config;
 use crate::domain::kind::Form;
 use crate::domain::parse;
 use crate::domain::request::target_key;
@@ -36,6 +38,7 @@ pub(super) struct Current {
 
 /// A namespace, as far as the gate asks.
 pub(super) struct Place {
+    pub(super) uid: String,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) is_terminating: bool,
 }
@@ -88,6 +91,7 @@ pub(super) fn template(template: &PermitTemplate) -> Read<Arc<Current>> {
 
 pub(super) fn namespace(namespace: &Namespace) -> Read<Arc<Place>> {
     let place = Place {
+        uid: namespace.uid().unwrap_or_default(),
         labels: namespace.labels().clone(),
         is_terminating: namespace.metadata.deletion_timestamp.is_some(),
     };
@@ -143,6 +147,19 @@ pub(super) fn versioned(secret: &Secret) -> Option<Versioned> {
         facts: Arc::new(serde_json::from_slice(&data.0).ok()?),
         version: secret.resource_version()?,
     })
+}
+
+/// The configuration, or why it cannot be used. Another ConfigMap of the namespace is none.
+pub(super) fn configuration(map: &ConfigMap) -> Read<Arc<Result<Arc<Config>, String>>> {
+    let value = (map.name_any() == CONFIG_NAME).then(|| {
+        let text = map.data.as_ref().and_then(|data| data.get(CONFIG_KEY));
+        let text = text.map_or("", String::as_str);
+        Arc::new(parse::config(text).map(Arc::new))
+    });
+    Read {
+        keys: Vec::new(),
+        value,
+    }
 }
 
 /// A workload as the API server would show it: lists leave the kind out. What a controller made is judged at what made

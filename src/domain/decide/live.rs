@@ -57,13 +57,16 @@ impl<'a> Walk<'a> {
         if self.is_in_doubt(template) {
             return self.waits_for_rights();
         }
-        let missing = format!(
-            "an approval no longer counts; needs {}",
-            self.tally.outstanding.join("; and ")
-        );
+        let missing = self.what_is_lost();
         self.trace
             .push(Rule::Approvals, Verdict::Fail, missing.clone());
         Some(self.revoke(RevocationReason::ApproverRequest, missing))
+    }
+
+    /// The same, whatever governs.
+    pub(in crate::domain) fn doubts(&self) -> bool {
+        self.template
+            .is_some_and(|template| self.is_in_doubt(template))
     }
 
     /// Whether only rights that could not be asked keep the quorum from being met.

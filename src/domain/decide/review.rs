@@ -162,11 +162,22 @@ impl<'a> Walk<'a> {
         ))
     }
 
+    /// What is missing of a quorum that was there once, and which approval does not count any more.
+    pub(super) fn what_is_lost(&mut self) -> String {
+        let outstanding = self.tally.outstanding.join("; and ");
+        let mut missing = format!("an approval no longer counts; needs {outstanding}");
+        if let Some((approval, why)) = self.tally.discounted.first() {
+            missing = format!("{missing}; approval {approval} does not count: {why}");
+        }
+        self.lost = Some(missing.clone());
+        missing
+    }
+
     fn quorum_lost(&mut self, template: &'a Template) -> Option<Happening> {
         if self.is_in_doubt(template) {
             return self.waits_for_rights();
         }
-        let missing = format!("needs {}", self.tally.outstanding.join("; and "));
+        let missing = self.what_is_lost();
         Some(happening(Event::QuorumLost, "AwaitingApproval", missing))
     }
 }

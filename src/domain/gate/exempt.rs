@@ -8,8 +8,10 @@
 use serde_json::Value;
 
 use super::GateWorld;
+use crate::api::config::Exemption;
 use crate::api::facts::Prior;
 use crate::domain::canonical::template_digest;
+use crate::domain::change::Change;
 use crate::domain::kind::{self, Pods, controller};
 
 const PAUSED: [&str; 2] = ["spec", "paused"];
@@ -31,6 +33,34 @@ pub(super) fn exemption(world: &GateWorld) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// What the configuration exempts: exactly this user, this kind, and nothing but these operations.
+pub(super) fn configured<'w>(world: &'w GateWorld, change: &Change) -> Option<&'w Exemption> {
+    let owner = world
+        .new
+        .as_ref()
+        .or(world.old.as_ref())
+        .and_then(controlling_owner);
+    let covers = |exemption: &&Exemption| {
+        exemption.username == world.username
+            && exemption.kind == world.kind.as_str()
+            && (exemption.namespaces.is_empty() || exemption.namespaces.contains(&world.namespace))
+            && exemption
+                .owned_by
+                .as_deref()
+                .is_none_or(|kind| owner == Some(kind))
+            && change
+                .operations
+                .iter()
+                .all(|o| exemption.operations.contains(o))
+    };
+    let has_credential = world.has_credential && !change.is_empty();
+    world
+        .exemptions
+        .iter()
+        .filter(|_| has_credential)
+        .find(covers)
 }
 
 /// What its own controller writes for an owner of its kind; of a ReplicaSet everything but another template.

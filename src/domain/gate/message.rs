@@ -74,7 +74,7 @@ fn denial(world: &GateWorld, judged: &Judged) -> String {
     lines.extend(template.map(|t| format!("  template  {}", line(&demands(t)))));
     let next = match candidate {
         Some(candidate) => next_of(world, code, candidate),
-        None => next(code),
+        None => next(world, code),
     };
     let next = next.unwrap_or_else(|| {
         let anew = template.and(governing::demanded(world, &change));
@@ -104,6 +104,8 @@ fn first(
 ) -> String {
     let workload = format!("{} {}/{}", world.kind, world.namespace, world.name);
     let told = match (code, candidate) {
+        (Code::FreezeActive, _) => format!("{workload} may not change {}.", judged.why),
+        (Code::GateUnavailable, None) => format!("{workload} may not change: {}.", judged.why),
         (Code::PermitRequired, _) => format!("{workload} may not change without a permit."),
         (_, Some(candidate)) => format!(
             "{workload} may not change now; permit {}: {}.",
@@ -126,9 +128,25 @@ fn demands(template: &Template) -> String {
 }
 
 /// What to do about a denial that no permit of the user's gives the reason for; `None`: request one.
-fn next(code: Code) -> Option<String> {
-    let unavailable = "try again; if it stays, ask whoever runs permit-operator";
-    (code == Code::GateUnavailable).then(|| unavailable.to_owned())
+fn next(world: &GateWorld, code: Code) -> Option<String> {
+    match code {
+        Code::GateUnavailable => {
+            Some("try again; if it stays, ask whoever runs permit-operator".to_owned())
+        }
+        Code::FreezeActive => Some(format!(
+            "wait; in an incident: kubectl permit request -n {} --template {} --incident REF",
+            world.namespace,
+            emergency(world)
+        )),
+        _ => None,
+    }
+}
+
+/// The template for emergencies, if there is one.
+fn emergency(world: &GateWorld) -> &str {
+    let mut templates = world.templates.iter();
+    let found = templates.find(|template| template.level == Level::Emergency);
+    found.map_or("EMERGENCY-TEMPLATE", |template| template.name.as_str())
 }
 
 /// What to do about this permit; `None`: request another one.
@@ -146,7 +164,7 @@ fn next_of(world: &GateWorld, code: Code, candidate: &Candidate) -> Option<Strin
             let executors = candidate.request.executors().join(", ");
             Some(line(&format!("let an executor do it: {executors}")))
         }
-        _ => next(code),
+        _ => next(world, code),
     }
 }
 
@@ -171,8 +189,12 @@ fn request(world: &GateWorld, change: &Change, template: Option<&Template>) -> S
     let how = if images.is_empty() {
         " -f FILE".to_owned()
     } else {
-        let kind = short(world.kind.as_str());
-        format!(" {kind}/{}{}", world.name, images.concat())
+        format!(
+            " {}/{}{}",
+            short(world.kind.as_str()),
+            world.name,
+            images.concat()
+        )
     };
     format!(
         "kubectl permit request{how} -n {} --template {} --purpose TEXT",

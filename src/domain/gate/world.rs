@@ -3,9 +3,11 @@
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
+use crate::api::config::Exemption;
 use crate::api::facts::Facts;
 use crate::api::kind::WorkloadKind;
 use crate::api::vocabulary::{GateMode, Phase};
+use crate::domain::config::Frozen;
 use crate::domain::quorum::Ballot;
 use crate::domain::request::Request;
 use crate::domain::template::Template;
@@ -42,6 +44,12 @@ pub struct GateWorld {
     pub new: Option<Value>,
     /// For `scale`: the workload itself, read live.
     pub parent: Option<Value>,
+    /// The freezes that are in force here.
+    pub frozen: Vec<Frozen>,
+    /// Why the configuration cannot be used, if it cannot: a freeze may stand in it.
+    pub unsound: Option<String>,
+    /// What the configuration exempts.
+    pub exemptions: Vec<Exemption>,
     /// The namespace's facts, if it is enrolled.
     pub facts: Option<Facts>,
     /// The templates that exist now.
@@ -133,13 +141,15 @@ pub enum Code {
     PermitExpired,
     /// Another permit runs on the workload.
     TargetBusy,
+    /// Nothing may change at this time.
+    FreezeActive,
     /// The gate could not decide.
     GateUnavailable,
 }
 
 impl Code {
     /// Every code, in declared order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Admitted,
         Self::PermitRequired,
         Self::PermitPending,
@@ -149,6 +159,7 @@ impl Code {
         Self::PermitRevoked,
         Self::PermitExpired,
         Self::TargetBusy,
+        Self::FreezeActive,
         Self::GateUnavailable,
     ];
 
@@ -171,6 +182,9 @@ impl Code {
             Self::PermitExpired => "its window has closed, or it is spent",
             Self::TargetBusy => {
                 "another permitted change runs on the workload, or the guard holds it"
+            }
+            Self::FreezeActive => {
+                "nothing may change at this time; the message says until when, and the way in an emergency"
             }
             Self::GateUnavailable => "the gate could not decide; nothing was changed, try again",
         }
@@ -201,6 +215,7 @@ impl Code {
             Self::PermitRevoked => "PermitRevoked",
             Self::PermitExpired => "PermitExpired",
             Self::TargetBusy => "TargetBusy",
+            Self::FreezeActive => "FreezeActive",
             Self::GateUnavailable => "GateUnavailable",
         }
     }

@@ -1,6 +1,7 @@
 //! Rules about what is told: status, outcome, conditions, and whether the permit is looked at again.
 
-use crate::api::vocabulary::{Outcome, Phase};
+use crate::api::reason::Reason;
+use crate::api::vocabulary::{Outcome, Phase, RevocationReason};
 use crate::domain::decide::Decision;
 use crate::domain::world::World;
 
@@ -54,6 +55,22 @@ pub(super) fn conditions(world: &World, decision: &Decision) -> Option<String> {
         .iter()
         .find(|(type_, truth)| is_true(type_) != *truth);
     wrong.map(|(type_, _)| format!("{type_} while {}", decision.phase))
+}
+
+/// Whether a word may stand as a condition's reason.
+fn is_listed(word: &str) -> bool {
+    Reason::ALL.iter().any(|r| r.as_str() == word)
+        || RevocationReason::ALL.iter().any(|r| r.as_str() == word)
+        || Outcome::ALL.iter().any(|o| o.as_str() == word)
+        || Phase::ALL.iter().any(|p| p.as_str() == word)
+}
+
+pub(super) fn reasons(_: &World, decision: &Decision) -> Option<String> {
+    let told = &decision.status.conditions;
+    let odd = told
+        .iter()
+        .find(|c| !is_listed(&c.reason) || c.message.is_empty());
+    odd.map(|c| format!("{} gives {} and `{}`", c.type_, c.reason, c.message))
 }
 
 pub(super) fn pursued(world: &World, decision: &Decision) -> Option<String> {

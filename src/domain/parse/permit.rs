@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::FieldError;
+use super::{FieldError, openings};
 use crate::api::permit::{Permit, PermitSpec, Target};
 use crate::api::vocabulary::Operation;
 use crate::domain::request::Request;
@@ -26,6 +26,7 @@ pub fn request(permit: &Permit) -> (Request, Vec<FieldError>) {
         namespace,
         spec: permit.spec.clone(),
         requester,
+        openings: openings(("spec.schedule", &schedule.recurring), &mut Vec::new()),
         earliest_start: schedule.earliest_start.map(|t| t.0),
         latest_start: schedule.latest_start.map(|t| t.0),
     };
@@ -62,6 +63,11 @@ pub fn mistakes(spec: &PermitSpec, namespace: &str) -> Vec<FieldError> {
             ));
         }
     }
+    let recurring = spec.schedule.as_ref().map(|s| s.recurring.as_slice());
+    openings(
+        ("spec.schedule", recurring.unwrap_or_default()),
+        &mut errors,
+    );
     if let Some(schedule) = &spec.schedule
         && let (Some(earliest), Some(latest)) = (&schedule.earliest_start, &schedule.latest_start)
         && latest <= earliest

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::FieldError;
+use super::{FieldError, openings};
 use crate::api::check::Check;
 use crate::api::template::{PermitTemplateSpec, SignatureDemand};
 use crate::api::vocabulary::{Grant, TemplateClass};
@@ -47,6 +47,7 @@ pub fn template(
     for (i, rule) in spec.approval.rules.iter().enumerate() {
         rule_errors(i, rule, &mut errors);
     }
+    let openings = openings(("spec.execution", &spec.execution.recurring), &mut errors);
     let checks = checks(&spec.guard.checks, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
@@ -65,6 +66,7 @@ pub fn template(
         approval_window,
         window,
         max_duration,
+        openings,
         on_revoke: spec.execution.on_revoke,
         soak,
         checks,

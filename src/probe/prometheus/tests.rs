@@ -25,6 +25,7 @@ fn check() -> ResolvedCheck {
         partial: PartialResponse::Unknown,
         namespace_label: "namespace".into(),
         workload_label: "workload".into(),
+        at: None,
     }
 }
 
@@ -67,8 +68,12 @@ async fn answer(State(answer): State<Answer>, form: String) -> Response {
     }
 }
 
-/// Asks a stub that answers each query as told.
+/// Asks a stub that answers each query as told, about now.
 async fn asked(answers: Answer) -> (Observed, String) {
+    asked_at(answers, None).await
+}
+
+async fn asked_at(answers: Answer, at: Option<Timestamp>) -> (Observed, String) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a free port");
@@ -80,7 +85,7 @@ async fn asked(answers: Answer) -> (Observed, String) {
         .route("/prefix/api/v1/query", post(answer))
         .with_state(answers);
     let probe = Prometheus::new(&address, DEADLINE).expect("a probe");
-    let check = check();
+    let check = ResolvedCheck { at, ..check() };
     let readings = tokio::select! {
         readings = probe.ask(&check) => readings,
         ended = async { axum::serve(listener, router).await } => panic!("the stub ended: {ended:?}"),
@@ -92,6 +97,20 @@ async fn asked(answers: Answer) -> (Observed, String) {
 #[tokio::test]
 async fn three_queries_at_one_time_make_one_reading() {
     assert_eq!(asked(good).await.0, Observed::Value(0.01));
+}
+
+#[tokio::test]
+async fn another_instant_is_asked_about_in_every_query() {
+    let at: Answer = |query| good(query);
+    let instant: Timestamp = "2023-11-14T22:13:20.500Z".parse().expect("an instant");
+    let earlier = instant - Duration::from_mins(1);
+    assert_eq!(asked_at(at, Some(instant)).await.0, Observed::Value(0.01));
+    // The stub answers the queries of one instant alone.
+    assert_eq!(
+        asked_at(at, Some(earlier)).await.0,
+        Observed::SourceDown,
+        "the stub is asked about another instant"
+    );
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ async fn an_approval_is_refused_to_who_may_not_and_can_be_taken_back_and_given_a
     told(async {
         let stage = enrolled("taken-back").await?;
         asks_two(&stage, "two-again").await?;
+        stage.make_tech_lead(&User::person("alice")).await?;
         let own = plugin(&stage, "alice", &APPROVE).await?;
         let blocked = "error: SelfApprovalBlocked: you requested this permit";
         ended(

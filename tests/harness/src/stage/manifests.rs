@@ -19,6 +19,16 @@ pub(super) fn namespace(name: &str) -> String {
     NAMESPACE.replace("NAMESPACE", name)
 }
 
+/// One more tech-lead.
+pub(super) fn tech_lead(namespace: &str, username: &str) -> String {
+    let name = username.replace('@', "-");
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: stage-tech-lead}}\nsubjects:\n\
+         - {{kind: User, apiGroup: rbac.authorization.k8s.io, name: {username}}}\n"
+    )
+}
+
 /// The workload with the image of `tag`.
 pub fn deployment(namespace: &str, tag: &str) -> String {
     DEPLOYMENT

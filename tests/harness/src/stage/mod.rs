@@ -81,6 +81,12 @@ impl<'a> Stage<'a> {
         self.await_enrolment().await
     }
 
+    /// Makes somebody a tech-lead of this namespace beside bob and carol.
+    pub async fn make_tech_lead(&self, user: &User) -> Result<()> {
+        let yaml = manifests::tech_lead(&self.namespace, user.name());
+        self.apply(&yaml).await
+    }
+
     /// Waits until the operator has recorded the namespace's baselines and the template's content.
     pub async fn await_enrolment(&self) -> Result<()> {
         let facts = format!("secret/permit-facts-{}", self.namespace);

@@ -27,10 +27,12 @@ pub(crate) async fn set_stage(shown: &mut Shown<'_>) -> Result<()> {
     let install = ["apply", "--server-side", "-k", INSTALL];
     shown.run(&admin, &install, None).await?;
     let began = Instant::now();
-    Stage::set(shown.plane(), NAMESPACE).await?;
+    let stage = Stage::set(shown.plane(), NAMESPACE).await?;
+    // With the right to approve: what is refused to her is her own request.
+    stage.make_tech_lead(&User::person("alice")).await?;
     shown.counted(began);
     say(
-        "the namespace shop has a workload, alice who deploys it, and the tech-leads bob and carol",
+        "the namespace shop has a workload, alice who deploys it, and the tech-leads alice, bob and carol",
     );
     Ok(())
 }

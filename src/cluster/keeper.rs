@@ -1,14 +1,13 @@
-//! Keeps one of our webhook configurations as it is wanted, for as long as this process leads.
+//! Keeps one object of the operator's own as it is wanted, for as long as this process leads.
 //!
 //! Watches, compares, repairs, and tells every change that was not ours. There is no polling: a watch shows each change
-//! at once. What is wanted is `webhook_config`'s, what differs is `drift`'s.
+//! at once. What is wanted is `webhook_config`'s and `policies`' to say, what differs is `drift`'s.
 
 use crate::api::FIELD_MANAGER;
 use crate::cluster::certificates::Served;
 use crate::cluster::client::{CallError, deadline};
-use crate::cluster::drift::{Change, Configuration, Drift, blame, is_as_wanted};
+use crate::cluster::drift::{Change, Drift, Owned, blame, is_as_wanted};
 use crate::cluster::leadership::{Leadership, NotLeader};
-use crate::cluster::webhook_config::CONFIGURATION;
 use futures::{StreamExt, pin_mut};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -33,11 +32,15 @@ pub enum RepairError {
     NotLeader(#[from] NotLeader),
 }
 
-/// The keeper of one configuration.
+/// Makes what is wanted from the bundle of trusted authorities, once there is one.
+type Build<K> = Box<dyn Fn(Option<&str>) -> Option<K> + Send + Sync>;
+
+/// The keeper of one object.
 pub struct Keeper<K> {
     api: Api<K>,
+    name: String,
     leadership: Leadership,
-    build: Box<dyn Fn(&str) -> K + Send + Sync>,
+    build: Build<K>,
     report: Box<dyn Fn(Drift) + Send + Sync>,
 }
 
@@ -64,7 +67,7 @@ struct Seen<K> {
 
 impl<K> Keeper<K>
 where
-    K: Configuration<DynamicType = ()>
+    K: Owned<DynamicType = ()>
         + Clone
         + Debug
         + Serialize
@@ -73,27 +76,29 @@ where
         + Sync
         + 'static,
 {
-    /// `build` makes what is wanted from the bundle of trusted authorities; `report` hears of every change by others.
+    /// `build` makes what is wanted from the bundle of trusted authorities, or nothing while it needs one and there is
+    /// none; `report` hears of every change by others.
     pub fn new(
         client: Client,
-        leadership: Leadership,
-        build: impl Fn(&str) -> K + Send + Sync + 'static,
+        (name, leadership): (&str, Leadership),
+        build: impl Fn(Option<&str>) -> Option<K> + Send + Sync + 'static,
         report: impl Fn(Drift) + Send + Sync + 'static,
     ) -> Self {
         Self {
             api: Api::all(client),
+            name: name.to_owned(),
             leadership,
             build: Box::new(build),
             report: Box::new(report),
         }
     }
 
-    /// Keeps it until leadership is lost. Installs nothing before there is a certificate to trust.
+    /// Keeps it until leadership is lost.
     pub async fn keep(
         &self,
         mut served: watch::Receiver<Option<Arc<Served>>>,
     ) -> Result<(), NotLeader> {
-        let events = watcher::watch_object(self.api.clone(), CONFIGURATION).default_backoff();
+        let events = watcher::watch_object(self.api.clone(), &self.name).default_backoff();
         pin_mut!(events);
         let mut seen = Seen {
             live: Live::Unknown,
@@ -104,21 +109,21 @@ where
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(live)) => seen.live = live.into(),
-                    Some(Err(error)) => tracing::warn!(%error, which = K::WHICH, "webhook configuration not watched"),
+                    Some(Err(error)) => tracing::warn!(%error, which = K::WHICH, name = self.name, "not watched"),
                     None => return Ok(()),
                 },
                 Ok(()) = served.changed() => {}
                 () = tokio::time::sleep(PAUSE_AFTER_FAILURE), if has_failed => {}
             }
-            let wanted = served
-                .borrow()
-                .as_ref()
-                .map(|served| (self.build)(&served.material.bundle));
+            let wanted = {
+                let served = served.borrow();
+                (self.build)(served.as_ref().map(|s| s.material.bundle.as_str()))
+            };
             has_failed = match self.step(&mut seen, wanted).await {
                 Ok(()) => false,
                 Err(RepairError::NotLeader(lost)) => return Err(lost),
                 Err(RepairError::Call(error)) => {
-                    tracing::error!(%error, which = K::WHICH, "webhook configuration not repaired");
+                    tracing::error!(%error, which = K::WHICH, name = self.name, "not repaired");
                     true
                 }
             };
@@ -141,7 +146,8 @@ where
         // Said only after the repair: what is reported as repaired is.
         if let Some(change) = drift {
             (self.report)(Drift {
-                configuration: K::WHICH,
+                which: K::WHICH,
+                name: self.name.clone(),
                 change,
             });
         }
@@ -159,7 +165,7 @@ where
             PatchParams::apply(FIELD_MANAGER).force(),
             Patch::Apply(wanted),
         );
-        let apply = self.api.patch(CONFIGURATION, &params, &body);
+        let apply = self.api.patch(&self.name, &params, &body);
         let applied = deadline(apply).await?;
         if is_as_wanted(&applied, wanted) {
             return Ok(applied);
@@ -171,22 +177,18 @@ where
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        let replace = self.api.replace(CONFIGURATION, &params, &whole);
+        let replace = self.api.replace(&self.name, &params, &whole);
         Ok(deadline(replace).await?)
     }
 }
 
 /// The change by others behind a difference. A first installation, an upgrade or a new bundle is none.
-fn drift_of<K: Configuration>(
-    live: Option<&K>,
-    in_order: Option<&K>,
-    wanted: &K,
-) -> Option<Change> {
-    let was_in_order = in_order.is_some_and(|before| before.has_entries_of(wanted));
+fn drift_of<K: Owned>(live: Option<&K>, in_order: Option<&K>, wanted: &K) -> Option<Change> {
+    let was_in_order = in_order.is_some_and(|before| before.has_content_of(wanted));
     let Some(live) = live else {
         return was_in_order.then_some(Change::Deleted);
     };
-    let change = blame(
+    let change = blame::<K>(
         live.meta().managed_fields.as_deref().unwrap_or_default(),
         FIELD_MANAGER,
     );
@@ -204,7 +206,7 @@ fn drift_of<K: Configuration>(
 mod tests {
     use super::*;
     use crate::cluster::fake::Fake;
-    use crate::cluster::webhook_config::validating;
+    use crate::cluster::webhook_config::{CONFIGURATION, validating};
     use crate::cluster::webhook_settings::{Endpoint, Settings, Unlabelled};
     use crate::domain::leadership::Timing;
     use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -242,9 +244,12 @@ mod tests {
             let heard = drifts.clone();
             let leadership =
                 Leadership::granted(1, Timing::of_lease(Duration::from_hours(1)), Instant::now());
-            let keeper = Keeper::new(fake.client(), leadership, wanted, move |drift| {
-                heard.lock().unwrap().push(drift);
-            });
+            let keeper = Keeper::new(
+                fake.client(),
+                (CONFIGURATION, leadership),
+                |bundle| bundle.map(wanted),
+                move |drift| heard.lock().unwrap().push(drift),
+            );
             Self {
                 fake,
                 keeper,
@@ -301,7 +306,8 @@ mod tests {
         room.look().await.unwrap();
         room.is_in_order();
         let wanted = [Drift {
-            configuration: "validating",
+            which: "validating",
+            name: CONFIGURATION.to_owned(),
             change: Change::Deleted,
         }];
         assert_eq!(*room.drifts.lock().unwrap(), wanted);

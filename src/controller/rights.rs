@@ -1,0 +1,58 @@
+//! Rights: has the permits looked at again that rest on somebody's rights, once those may have changed.
+//!
+//! At rest nobody is asked anything. Decides nothing; the gate asks for itself before it admits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt as _, StreamExt as _};
+use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::mpsc;
+
+use super::Context;
+use crate::api::permit::Permit;
+use crate::api::vocabulary::Phase;
+use crate::cluster::rights::changes;
+
+/// Changes this close together are one: a role comes with its bindings.
+const TOGETHER: Duration = Duration::from_millis(200);
+/// How long the API server's authorizer may need until it has heard of a change; then all is asked once more.
+const HEARD: Duration = Duration::from_secs(5);
+
+/// Follows the changes of rights for as long as it is polled.
+pub async fn follow_rights(ctx: Arc<Context>, due: mpsc::Sender<ObjectRef<Permit>>) {
+    let mut changes = changes(&ctx.client);
+    while changes.next().await.is_some() {
+        for pause in [TOGETHER, HEARD] {
+            tokio::time::sleep(pause).await;
+            while let Some(Some(())) = changes.next().now_or_never() {}
+            ask_again(&ctx, &due).await;
+        }
+    }
+}
+
+/// Forgets what was answered, and names every permit that rests on it.
+async fn ask_again(ctx: &Context, due: &mpsc::Sender<ObjectRef<Permit>>) {
+    ctx.access.forget();
+    for permit in ctx.caches.permit_store().state() {
+        if rests_on_rights(ctx, &permit) {
+            // Who has stopped listening is ending its process.
+            let _ = due.send(ObjectRef::from_obj(permit.as_ref())).await;
+        }
+    }
+}
+
+/// Whether a lost right would change what becomes of a permit: not before anybody approved, nor once it runs.
+fn rests_on_rights(ctx: &Context, permit: &Permit) -> bool {
+    let phase = permit.status.as_ref().and_then(|s| s.phase);
+    match phase.unwrap_or(Phase::Requested) {
+        Phase::Approved | Phase::Issued => true,
+        Phase::InReview => {
+            let namespace = permit.namespace().unwrap_or_default();
+            let approvals = ctx.caches.approvals_of(&namespace, &permit.name_any());
+            !approvals.is_empty()
+        }
+        _ => false,
+    }
+}
