@@ -4,6 +4,8 @@
 //! Baselines are taken once; then only a validated change moves one. Which labels come back is `domain::enrolment`'s to
 //! say.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
@@ -73,10 +75,14 @@ async fn take_in(ctx: &Context, namespace: &str, seen: Enrolment) -> Result<(), 
 
 /// Labels a namespace that was made anew, on exactly the one that was looked at.
 async fn label(ctx: &Context, namespace: &str, wanted: &Enrolment) -> Result<(), Error> {
-    let mut labels = json!({GATE_LABEL: wanted.gate});
-    if !wanted.environment.is_empty() {
-        labels[ENVIRONMENT_LABEL] = wanted.environment.as_str().into();
-    }
+    let labels = [
+        (GATE_LABEL, &wanted.gate),
+        (ENVIRONMENT_LABEL, &wanted.environment),
+    ];
+    let labels: BTreeMap<_, _> = labels
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
     let patch = json!({"metadata": {"uid": wanted.uid, "labels": labels}});
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.into()),

@@ -37,8 +37,8 @@ fn ways(name: &str, live: &Value) -> Vec<(String, Option<String>)> {
         let mut lowered = live.clone();
         lowered["metadata"]["labels"][format!("permits.dev/{label}")] = json!(value);
         for path in ["", "/status", "/finalize"] {
-            let line = format!("replace --raw /api/v1/namespaces/{name}{path} -f -");
-            ways.push((line, Some(lowered.to_string())));
+            let put = format!("replace --raw /api/v1/namespaces/{name}{path} -f -");
+            ways.push((put, Some(lowered.to_string())));
         }
     }
     ways
