@@ -4,7 +4,7 @@
 //! judging are `domain::breach`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -136,8 +136,8 @@ impl GuardBook {
     }
 
     /// Forgets every permit but these.
-    pub(super) fn keep(&self, living: &BTreeSet<String>) {
-        self.lock().retain(|uid, _| living.contains(uid));
+    pub(super) fn keep(&self, living: &BTreeSet<Arc<str>>) {
+        self.lock().retain(|uid, _| living.contains(uid.as_str()));
     }
 
     /// Forgets a permit: it is at rest, or a person has ended its hold.

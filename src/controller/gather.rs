@@ -13,6 +13,7 @@ use crate::api::facts::Facts;
 use crate::api::permit::{Identity, Permit, Target};
 use crate::api::vocabulary::{Decision, GateMode, Phase};
 use crate::api::{ENVIRONMENT_LABEL, GATE_LABEL};
+use crate::cluster::caches::Known;
 use crate::domain::ballot;
 use crate::domain::parse;
 use crate::domain::quorum::{Ballot, Rights};
@@ -144,17 +145,15 @@ fn target_fact(ctx: &Context, request: &Request, facts: &Facts, target: &Target)
         });
     let key = target_key(target);
     let others = ctx.caches.permits_naming(&request.namespace, &key);
-    let runs = |p: &&Arc<Permit>| {
-        p.uid()
-            .is_some_and(|uid| uid != request.uid && facts.armed.contains_key(&uid))
-            && p.status
-                .as_ref()
-                .and_then(|s| s.phase)
-                .is_some_and(Phase::is_running)
+    let runs = |p: &&Known| {
+        let uid = &**p.card.uid();
+        uid != request.uid
+            && facts.armed.contains_key(uid)
+            && p.card.phase().is_some_and(Phase::is_running)
     };
     TargetFact {
         target: target.clone(),
         live,
-        busy_with: others.iter().find(runs).map(|p| p.name_any()),
+        busy_with: others.iter().find(runs).map(|p| p.name.to_string()),
     }
 }

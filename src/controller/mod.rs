@@ -17,7 +17,9 @@ mod gather;
 mod journal;
 mod orphans;
 mod permit;
+mod queue;
 mod record;
+mod recorder;
 mod revisions;
 mod rollback;
 mod watch;
@@ -32,6 +34,7 @@ pub use desk::Desk;
 pub use drifts::record_drifts;
 pub use error::Error;
 pub use permit::run;
+pub use recorder::Recorder;
 pub use watch::watch;
 
 use crate::clock::Clock;
@@ -69,7 +72,7 @@ pub struct Context {
     /// The right to write; asked before each effect.
     pub leadership: Arc<Leadership>,
     /// Events, with their series.
-    pub recorder: kube::runtime::events::Recorder,
+    pub recorder: Recorder,
     /// What is counted.
     pub metrics: Metrics,
 }
