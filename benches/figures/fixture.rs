@@ -93,6 +93,75 @@ pub(crate) fn permits(count: usize) -> impl Iterator<Item = Value> {
     })
 }
 
+/// A permit in review as the API server shows it, status and managed fields included, for a workload of its own.
+pub(crate) fn reviewed(number: usize) -> String {
+    let name = format!("service-{number}");
+    let (namespace, digest) = (
+        format!("team-{}", number % NAMESPACES),
+        digest_of("bench", &number).to_string(),
+    );
+    let condition = |(kind, status, reason, message): (&str, &str, &str, &str)| {
+        json!({"lastTransitionTime": CREATED, "message": message, "observedGeneration": 1, "reason": reason,
+            "status": status, "type": kind})
+    };
+    let waits = "needs 1 of tech-lead; review closes 2026-11-22T20:00:00Z";
+    let unknown = [
+        "Approved",
+        "Decided",
+        "Executed",
+        "Validated",
+        "Finished",
+        "Succeeded",
+    ];
+    let mut conditions: Vec<Value> = unknown
+        .into_iter()
+        .map(|kind| condition((kind, "Unknown", "WaitingForApproval", waits)))
+        .collect();
+    conditions.push(condition(("Accepted", "True", "WaitingForApproval", waits)));
+    conditions.push(condition(("Active", "False", "WaitingForApproval", waits)));
+    conditions.push(condition(("Held", "False", "NotHeld", "")));
+    conditions.push(condition((
+        "TemplateOutdated",
+        "False",
+        "TemplateCurrent",
+        "",
+    )));
+    let step = |(rule, verdict, because): (&str, &str, &str)| json!({"because": because, "rule": rule, "verdict": verdict});
+    let trace: Vec<Value> = [
+        ("template", "Pass", "unwatched at 41d0c3a2b1f0"),
+        ("use", "Pass", "alice@example.com may use it"),
+        ("spec", "Pass", "1 target"),
+        ("environment", "Pass", "production"),
+        ("requester", "Pass", "alice@example.com"),
+        ("level", "Pass", "level 2"),
+        ("revocation", "Pass", "nobody has said no"),
+        ("approvals", "Wait", "needs 1 of tech-lead"),
+        ("window", "Wait", "review closes 2026-11-22T20:00:00Z"),
+    ]
+    .into_iter()
+    .map(step)
+    .collect();
+    let fields = json!({"f:spec": {".": {}, "f:purpose": {}, "f:targets": {".": {},
+        "k:{\"kind\":\"Deployment\",\"name\":\"service\"}": {".": {}, "f:images": {}, "f:kind": {}, "f:name": {}}}, "f:template": {}}});
+    let managed = json!([{"apiVersion": "permits.dev/v1alpha1", "fieldsType": "FieldsV1", "fieldsV1": fields,
+        "manager": "kubectl-create", "operation": "Update", "time": CREATED},
+        {"apiVersion": "permits.dev/v1alpha1", "fieldsType": "FieldsV1", "fieldsV1": fields,
+        "manager": "permit-operator", "operation": "Apply", "subresource": "status", "time": CREATED}]);
+    json!({"apiVersion": "permits.dev/v1alpha1", "kind": "Permit",
+        "metadata": {"creationTimestamp": CREATED, "generation": 1, "managedFields": managed, "name": format!("{name}-1"),
+            "namespace": namespace, "resourceVersion": (number + 1_000).to_string(),
+            "uid": format!("6f1c2f0e-9d0b-4c57-a9c1-{number:012}")},
+        "spec": {"purpose": "roll out the next version", "requestId": format!("01JD8T6V0W6Z3YB1X2{number:08}"),
+            "requestedBy": {"groups": ["dev", "system:authenticated"], "username": "alice@example.com"},
+            "targets": [{"images": {"app": "shop/checkout:1.5.0"}, "kind": "Deployment", "name": name}],
+            "template": "unwatched"},
+        "status": {"conditions": conditions, "digest": digest, "observedGeneration": 1, "phase": "InReview",
+            "summary": {"approvals": "0/1", "change": "app=shop/checkout:1.5.0", "expires": "-", "level": "2",
+                "message": waits, "target": format!("deploy/{name}")},
+            "templateDigest": digest_of("bench", &TEMPLATE).to_string(), "trace": trace}})
+    .to_string()
+}
+
 /// What a gate sees when the permit covers the change: the whole judgement, to its end.
 pub(crate) fn covered(permit: &Permit) -> Result<GateWorld> {
     let (old, new) = (deployment(WORKLOAD, "1.4.2"), deployment(WORKLOAD, "1.5.0"));

@@ -31,7 +31,7 @@ const CLOSEST: usize = 3;
 /// Judges one change to a workload.
 pub(super) async fn review(
     gate: &Gate,
-    request: &Request,
+    request: &mut Request,
     is_enforced: bool,
 ) -> Result<Answer, CallError> {
     let mut world = gather(gate, request).await?;
@@ -125,8 +125,9 @@ async fn refresh(
     Ok(())
 }
 
-async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> {
+async fn gather(gate: &Gate, request: &mut Request) -> Result<GateWorld, CallError> {
     let (namespace, name) = (request.namespace.clone(), request.object_name());
+    let (old, new) = request.take_objects();
     let labels = gate.caches.namespace_labels(&namespace).unwrap_or_default();
     let is_scale = request.sub_resource == "scale";
     let environment = environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned();
@@ -145,8 +146,8 @@ async fn gather(gate: &Gate, request: &Request) -> Result<GateWorld, CallError> 
         has_credential: request.user_info.has_credential(),
         operator: gate.operator.clone(),
         is_scale,
-        old: request.old_object.clone(),
-        new: request.stored(),
+        old,
+        new,
         parent: if is_scale {
             live::parent(gate, &namespace, &name).await?
         } else {

@@ -10,13 +10,14 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
-use serde::{Deserialize, Deserializer};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::packed::Packed;
 use super::shelf::Read;
 use crate::api::Permit;
-use crate::api::permit::PermitStatus;
+use crate::api::permit::PermitSpec;
 use crate::api::vocabulary::{Phase, WorkloadKind};
 
 /// The levels that a status can name.
@@ -125,14 +126,30 @@ struct Summary<'a> {
 /// What is kept of a permit, its names apart.
 pub struct Card {
     uid: Arc<str>,
-    version: Option<Box<str>>,
-    generation: Option<i64>,
     created: Option<Timestamp>,
     phase: Option<Phase>,
-    level: Option<&'static str>,
+    /// Where the level stands among all.
+    level: Option<u8>,
     template: u64,
-    spec: Packed,
-    status: Option<Packed>,
+    packed: Packed,
+}
+
+/// What is packed, as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    version: Option<&'a str>,
+    generation: Option<i64>,
+    spec: &'a RawValue,
+    status: Option<&'a RawValue>,
+}
+
+/// What is packed, as it is read; the status only where it is asked for.
+#[derive(Deserialize)]
+struct Unpacked<S> {
+    version: Option<String>,
+    generation: Option<i64>,
+    spec: PermitSpec,
+    status: Option<S>,
 }
 
 impl Card {
@@ -152,8 +169,8 @@ impl Card {
     }
 
     /// The level that its status states, if it is one.
-    pub const fn level(&self) -> Option<&'static str> {
-        self.level
+    pub fn level(&self) -> Option<&'static str> {
+        LEVELS.get(usize::from(self.level?)).copied()
     }
 
     /// Whether its status states no end.
@@ -185,14 +202,18 @@ pub(super) fn card(permit: &Brought) -> Read<Arc<Card>> {
     let meta = &permit.metadata;
     let card = Card {
         uid: meta.uid.as_deref().unwrap_or_default().into(),
-        version: meta.resource_version.as_deref().map(Into::into),
-        generation: meta.generation,
         created: meta.creation_timestamp.as_ref().map(|t| t.0),
         phase: stands.phase,
-        level: LEVELS.into_iter().find(|l| *l == stands.summary.level),
+        level: (0..)
+            .zip(LEVELS)
+            .find_map(|(at, level)| (level == stands.summary.level).then_some(at)),
         template: mark(asked.as_ref().map_or("", |a| &a.template)),
-        spec: Packed::of(permit.spec.get()),
-        status: permit.status.as_ref().map(|s| Packed::of(s.get())),
+        packed: Packed::of(&Written {
+            version: meta.resource_version.as_deref(),
+            generation: meta.generation,
+            spec: &permit.spec,
+            status: permit.status.as_deref(),
+        }),
     };
     let targets = asked.map(|a| a.targets).unwrap_or_default();
     Read {
@@ -218,23 +239,30 @@ pub struct Known {
 impl Known {
     /// The permit without its status, if it can be read.
     pub fn asking(&self) -> Option<Permit> {
-        let card = &self.card;
-        let mut permit = Permit::new(&self.name, card.spec.read()?);
-        permit.metadata.namespace = Some(self.namespace.to_string());
-        permit.metadata.uid = Some(card.uid.to_string()).filter(|uid| !uid.is_empty());
-        permit.metadata.resource_version = card.version.as_deref().map(str::to_owned);
-        permit.metadata.generation = card.generation;
-        permit.metadata.creation_timestamp = card.created.map(Time);
+        let (permit, _) = self.unpacked::<IgnoredAny>()?;
         Some(permit)
     }
 
     /// The permit with its status, if both can be read.
     pub fn whole(&self) -> Option<Permit> {
-        let mut permit = self.asking()?;
-        if let Some(status) = &self.card.status {
-            permit.status = Some(status.read::<PermitStatus>()?);
-        }
+        let (mut permit, status) = self.unpacked()?;
+        permit.status = status;
         Some(permit)
+    }
+
+    fn unpacked<S: DeserializeOwned>(&self) -> Option<(Permit, Option<S>)> {
+        let read: Unpacked<S> = self.card.packed.read()?;
+        let mut permit = Permit::new(&self.name, read.spec);
+        let uid = self.card.uid.to_string();
+        permit.metadata = ObjectMeta {
+            namespace: Some(self.namespace.to_string()),
+            uid: Some(uid).filter(|uid| !uid.is_empty()),
+            resource_version: read.version,
+            generation: read.generation,
+            creation_timestamp: self.card.created.map(Time),
+            ..permit.metadata
+        };
+        Some((permit, read.status))
     }
 }
 
