@@ -24,9 +24,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::fixture::reviewed;
 use crate::machine::memory_mib;
 use crate::report::{Report, say};
+use crate::reviewed::reviewed;
 
 const PERMITS: usize = 100_000;
 /// What kube asks for at a time.

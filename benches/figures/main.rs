@@ -15,6 +15,7 @@ mod many;
 mod measure;
 mod report;
 mod rest;
+mod reviewed;
 mod serve;
 mod site;
 mod tls;
