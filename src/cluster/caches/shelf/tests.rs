@@ -132,6 +132,21 @@ fn a_list_that_is_begun_again_forgets_what_it_had() {
 }
 
 #[test]
+fn what_only_a_broken_off_list_named_is_gone() {
+    let shelf = filled(&[map("a", 1, Some("x")), map("b", 2, Some("x"))]);
+    shelf.take::<ConfigMap>(Event::Init, read);
+    shelf.take(Event::InitApply(map("a", 1, Some("x"))), read);
+    assert_eq!(
+        shelf.of("shop", "x"),
+        ["a@1", "b@2"],
+        "until a list is whole"
+    );
+    let differ = relist(&shelf, &[map("b", 2, Some("x"))]);
+    assert_eq!(differ, [touched("a", &["x"])]);
+    assert_eq!(shelf.of("shop", "x"), ["b@2"]);
+}
+
+#[test]
 fn what_is_known_in_this_version_is_not_read_again() {
     let shelf = filled(&[map("a", 1, Some("x"))]);
     shelf.take::<ConfigMap>(Event::Init, read);
