@@ -15,6 +15,7 @@ use crate::api::facts::Facts;
 use crate::api::permit::{Identity, Permit, Target};
 use crate::api::vocabulary::{Decision, GateMode, Phase};
 use crate::api::{ENVIRONMENT_LABEL, GATE_LABEL};
+use crate::cluster::caches::Known;
 use crate::cluster::client::deadline;
 use crate::cluster::kinds;
 use crate::domain::ballot;
@@ -172,20 +173,18 @@ async fn target_fact(
     });
     let key = target_key(target);
     let others = ctx.caches.permits_naming(&request.namespace, &key);
-    let runs = |p: &&Arc<Permit>| {
-        let phase = p.status.as_ref().and_then(|s| s.phase);
+    let runs = |p: &&Known| {
+        let (uid, phase) = (&**p.card.uid(), p.card.phase());
         let is_told = phase.is_some_and(Phase::is_running);
         let has_ended = phase.is_some_and(Phase::is_terminal);
         // What this process saw begin runs, though its status may not say so.
-        let may_run = |uid: &str| is_told || ctx.guard.has_begun(uid) && !has_ended;
-        p.uid().is_some_and(|uid| {
-            uid != request.uid && facts.armed.contains_key(&uid) && may_run(&uid)
-        })
+        let may_run = is_told || ctx.guard.has_begun(uid) && !has_ended;
+        uid != request.uid && facts.armed.contains_key(uid) && may_run
     };
     TargetFact {
         target: target.clone(),
         live,
-        busy_with: others.iter().find(runs).map(|p| p.name_any()),
+        busy_with: others.iter().find(runs).map(|p| p.name.to_string()),
     }
 }
 

@@ -103,6 +103,7 @@ fn is_baseline(world: &GateWorld, change: &Change) -> bool {
     };
     !world.is_scale
         && change.operations.iter().all(moves_only_spec)
+        && world.has_recorded_baseline()
         && world.new.as_ref().is_some_and(|new| {
             spec_digest(new).is_some_and(|digest| world.is_recorded_baseline(digest.as_str()))
         })

@@ -15,12 +15,11 @@ use super::shelf::Read;
 use crate::api::config::{CONFIG_KEY, CONFIG_NAME};
 use crate::api::facts::{CURRENT_SINCE, DATA_KEY, FACTS_LABEL, Facts, REVISION_LABEL, facts_name};
 use crate::api::template::PermitTemplateSpec;
-use crate::api::{Approval, Permit, PermitTemplate};
+use crate::api::{Approval, PermitTemplate};
 use crate::domain::canonical::digest_of;
 use crate::domain::config::Config;
 use crate::domain::kind::Form;
 use crate::domain::parse;
-use crate::domain::request::target_key;
 use crate::domain::template::{Revision, Template};
 
 /// A copy of the whole object that `kubectl apply` leaves in it.
@@ -55,14 +54,6 @@ pub(super) fn trim(object: &mut impl Resource) {
     meta.managed_fields = None;
     if let Some(annotations) = &mut meta.annotations {
         annotations.remove(LAST_APPLIED);
-    }
-}
-
-/// The permits themselves lie in the controller's store; here they are only found.
-pub(super) fn permit(permit: &Permit) -> Read<()> {
-    Read {
-        keys: permit.spec.targets.iter().map(target_key).collect(),
-        value: Some(()),
     }
 }
 

@@ -80,6 +80,12 @@ impl GateWorld {
         Some(stated.unwrap_or_else(|| i64::from(!self.is_scale)))
     }
 
+    /// Whether the workload has one; without it no digest is worked out.
+    pub(super) fn has_recorded_baseline(&self) -> bool {
+        let facts = self.facts.as_ref();
+        facts.is_some_and(|f| f.baselines.contains_key(&self.key()))
+    }
+
     /// Whether this is the digest of the workload's recorded baseline.
     pub(super) fn is_recorded_baseline(&self, spec_digest: &str) -> bool {
         let facts = self.facts.as_ref();
