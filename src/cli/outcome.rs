@@ -89,6 +89,10 @@ fn bare(name: &str) -> Target {
         images: BTreeMap::new(),
         pod_template_digest: None,
         operations: Vec::new(),
+        fields: Vec::new(),
+        repositories: Vec::new(),
+        methods: Vec::new(),
+        forbidden_methods: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use super::{GateWorld, start};
+use super::{GateWorld, pinning, start};
 use crate::api::vocabulary::Operation;
 use crate::domain::change::Change;
 use crate::domain::template::{Level, PRODUCTION, Template, governs_operations, governs_place};
@@ -33,6 +33,8 @@ pub(super) fn automatic(world: &GateWorld, asked: &BTreeSet<Operation>) -> Optio
 fn granting(world: &GateWorld, operation: Operation) -> Option<&str> {
     let is_grave = match operation {
         Operation::Delete | Operation::Rollback => true,
+        // New pods pull what the tag names by then.
+        Operation::Restart => !pinning::is_whole(world),
         Operation::Scale => world.stops_everything() && world.environment == PRODUCTION,
         _ => false,
     };

@@ -242,6 +242,8 @@ pub struct Judged {
     pub permit_uid: Option<String>,
     /// What the one who makes the change should know.
     pub obligation: Option<String>,
+    /// What is not denied, but should not stay so.
+    pub notes: Vec<String>,
 }
 
 impl Judged {
@@ -254,6 +256,7 @@ impl Judged {
             permit: None,
             permit_uid: None,
             obligation: None,
+            notes: Vec::new(),
         }
     }
 
@@ -265,6 +268,7 @@ impl Judged {
             permit: None,
             permit_uid: None,
             obligation: None,
+            notes: Vec::new(),
         }
     }
 }
