@@ -40,8 +40,12 @@ impl Prefix {
             Some(Step::Member(first)) if !["metadata", "status"].contains(&first.as_str()) => {
                 Ok(Self(steps))
             }
-            Some(Step::Member(first)) => Err(format!("`{first}` is no part that a permit is about")),
-            _ => Err("is no path; write one such as `spec.template.spec.containers[app].env`".into()),
+            Some(Step::Member(first)) => {
+                Err(format!("`{first}` is no part that a permit is about"))
+            }
+            _ => {
+                Err("is no path; write one such as `spec.template.spec.containers[app].env`".into())
+            }
         }
     }
 
@@ -107,7 +111,11 @@ mod tests {
             ("spec.template.spec.containers.app.env", false),
             ("spec.template.spec.containers[app].env[MODE].value", false),
         ] {
-            assert_eq!(Prefix::parse(prefix).unwrap().holds(&env), holds, "{prefix}");
+            assert_eq!(
+                Prefix::parse(prefix).unwrap().holds(&env),
+                holds,
+                "{prefix}"
+            );
         }
     }
 

@@ -130,7 +130,9 @@ fn target_mistakes(path: &str, target: &Target, namespace: &str, errors: &mut Ve
         if !is_exact {
             errors.push(FieldError::new(
                 format!("{path}.repositories[{i}]"),
-                format!("is no exact repository: `{named}`; write it without tag, digest and wildcard"),
+                format!(
+                    "is no exact repository: `{named}`; write it without tag, digest and wildcard"
+                ),
             ));
         }
     }
