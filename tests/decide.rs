@@ -1038,6 +1038,44 @@ fn a_rollout_that_falls_back_stops_the_validation() {
 }
 
 #[test]
+fn a_rollout_that_falls_back_for_good_is_undone() {
+    let fallen = |rollout| permit().validating().after(3 * HOUR).rolling(rollout);
+    for rollout in [
+        Rollout::Progressing("1 of 2".into()),
+        Rollout::Stuck("gave up".into()),
+    ] {
+        let decision = steps(
+            &fallen(rollout),
+            Event::Revoked,
+            Phase::Revoked,
+            "TimeExceeded",
+        );
+        assert!(rolls_back(&decision));
+    }
+    let stuck = permit()
+        .validating()
+        .rolling(Rollout::Stuck("gave up".into()));
+    steps(&stuck, Event::Revoked, Phase::Revoked, "TimeExceeded");
+}
+
+#[test]
+fn t30_an_executor_that_somebody_wrote_into_the_status_is_written_over() {
+    let scene = permit()
+        .executing()
+        .rolling(Rollout::Progressing("1 of 2".into()));
+    let scene = scene.with(|w| {
+        let forged = w.recorded.execution.as_mut().unwrap();
+        forged.executor = Some("mallory".into());
+        w.admitted = Some(Admitted {
+            username: "ana".into(),
+            decision_id: "d-9".into(),
+        });
+    });
+    let execution = of(&scene).status.execution.unwrap();
+    assert_eq!(execution.executor.as_deref(), Some("ana"));
+}
+
+#[test]
 fn t30_a_status_that_says_closed_earns_no_baseline() {
     let scene = permit()
         .validating()

@@ -200,7 +200,7 @@ impl<'a> Walk<'a> {
             return Some(end);
         }
         if let Some(progress) = self.unfinished() {
-            return self.wait(Rule::Rollout, "RollingOut", progress);
+            return self.fallen_back(template, progress);
         }
         if let Some(why) = held(self) {
             return self.wait(Rule::Guard, "Held", why);
@@ -256,6 +256,19 @@ impl<'a> Walk<'a> {
         rolled_out
             .and_then(|t| Duration::try_from(self.world.now.duration_since(t.0)).ok())
             .unwrap_or_default()
+    }
+
+    /// A rollout that was complete and is no more: it may come up again, but not for ever.
+    fn fallen_back(&mut self, template: &Template, progress: String) -> Option<Happening> {
+        if let Some(stuck) = self.stuck() {
+            return Some(self.revoke(RevocationReason::TimeExceeded, stuck));
+        }
+        let longest = template.max_duration.saturating_add(template.soak);
+        if self.since_rollout() >= longest {
+            let why = format!("the rollout fell back and did not come up again: {progress}");
+            return Some(self.revoke(RevocationReason::TimeExceeded, why));
+        }
+        self.wait(Rule::Rollout, "RollingOut", progress)
     }
 
     /// A check whose verdict asks to roll back now.
