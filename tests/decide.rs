@@ -1038,6 +1038,36 @@ fn a_rollout_that_falls_back_stops_the_validation() {
 }
 
 #[test]
+fn people_are_told_once_that_something_waits_or_is_held_and_when_it_goes_on() {
+    let told = |scene: &Scene| -> Vec<&'static str> {
+        of(scene).announcements.iter().map(|a| a.reason).collect()
+    };
+    let stalled = reviewed()
+        .approved_by("bob")
+        .with(|w| w.ledger_writable = false);
+    assert!(told(&stalled).contains(&"LedgerNotWritable"));
+    let status = of(&stalled).status;
+    let again = reviewed().approved_by("bob").with(move |w| {
+        w.ledger_writable = false;
+        w.recorded = status.clone();
+    });
+    assert!(
+        !told(&again).contains(&"LedgerNotWritable"),
+        "it is told once"
+    );
+    let held = permit().validating().checked(Health::Breached, Due::Hold);
+    assert!(told(&held).contains(&"PermitHeld"));
+    let status = of(&held).status;
+    let at_hold = status.clone();
+    let still = held.with(move |w| w.recorded = at_hold.clone());
+    assert!(!told(&still).contains(&"PermitHeld"), "it is told once");
+    let freed = permit()
+        .validating()
+        .with(move |w| w.recorded = status.clone());
+    assert!(told(&freed).contains(&"PermitResumed"));
+}
+
+#[test]
 fn a_rollout_that_falls_back_for_good_is_undone() {
     let fallen = |rollout| permit().validating().after(3 * HOUR).rolling(rollout);
     for rollout in [

@@ -185,6 +185,12 @@ vocabulary! {
         RollbackFailed,
         /// The rollout waits for a person.
         PermitHeld,
+        /// A person ended the hold, or what was held for has passed.
+        PermitResumed,
+        /// The next step waits until the record can be written.
+        LedgerNotWritable,
+        /// Issuance waits until a freeze is over.
+        FreezeActive,
     }
 }
 
