@@ -33,6 +33,7 @@ mod propose;
 mod rehearse;
 mod request;
 mod stages;
+mod stand;
 mod status;
 mod table;
 mod target;
