@@ -131,6 +131,12 @@ fn demands(template: &Template) -> String {
 /// What to do about a denial that no permit of the user's gives the reason for; `None`: request one.
 fn next(world: &GateWorld, code: Code) -> Option<String> {
     match code {
+        Code::GateUnavailable if world.unsound.is_some() => {
+            Some("have it corrected; what is wrong: kubectl permit config lint".to_owned())
+        }
+        Code::GateUnavailable if !world.unreadable.is_empty() => {
+            Some("have it corrected; what is wrong: kubectl permit template lint".to_owned())
+        }
         Code::GateUnavailable => {
             Some("try again; if it stays, ask whoever runs permit-operator".to_owned())
         }
