@@ -14,8 +14,9 @@ use k8s_openapi::jiff::Timestamp;
 use permit_operator::api::facts::Prior;
 use permit_operator::api::template::OnRevoke;
 use permit_operator::api::vocabulary::{
-    Decision as Said, Operation, Outcome, Phase, RevocationReason,
+    Decision as Said, Operation, Outcome, Phase, RevocationReason, TemplateClass,
 };
+use permit_operator::domain::config::Frozen;
 use permit_operator::domain::decide::{Decision, decide};
 use permit_operator::domain::effect::Effect;
 use permit_operator::domain::invariant;
@@ -535,6 +536,38 @@ fn issuance_waits_for_the_record() {
     );
     assert!(decision.before.is_empty());
     assert_eq!(decision.revisit, Some(Duration::from_secs(2)));
+}
+
+#[test]
+fn issuance_waits_for_a_freeze_that_does_not_let_its_class_through() {
+    let frozen = |lets: Vec<TemplateClass>| {
+        reviewed().approved_by("bob").with(move |w| {
+            let until = w.now + Duration::from_secs(5);
+            w.frozen = vec![Frozen {
+                name: "year-end".into(),
+                reason: "holidays".into(),
+                until,
+                lets,
+            }];
+        })
+    };
+    let waits = frozen(vec![TemplateClass::Emergency]);
+    let decision = check(&waits, Phase::Approved, "FreezeActive");
+    assert!(decision.before.is_empty(), "nothing is armed");
+    assert!(
+        decision
+            .revisit
+            .is_some_and(|turn| turn <= Duration::from_secs(6))
+    );
+    check(
+        &frozen(vec![TemplateClass::Standard]),
+        Phase::Issued,
+        "AwaitingChange",
+    );
+    let unsound = reviewed()
+        .approved_by("bob")
+        .with(|w| w.unsound = Some("freezes[0]".into()));
+    check(&unsound, Phase::Approved, "FreezeActive");
 }
 
 #[test]

@@ -217,6 +217,18 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// How a workload is written.
+    Method {
+        /// It is new.
+        Create,
+        /// It is there before and after.
+        Update,
+        /// It goes.
+        Delete,
+    }
+}
+
+vocabulary! {
     /// The class of a template.
     TemplateClass {
         /// The ordinary way, by level.

@@ -119,6 +119,10 @@ fn bare(workload: &WorkloadRef) -> Target {
         images: BTreeMap::new(),
         pod_template_digest: None,
         operations: Vec::new(),
+        fields: Vec::new(),
+        repositories: Vec::new(),
+        methods: Vec::new(),
+        forbidden_methods: Vec::new(),
     }
 }
 

@@ -78,7 +78,7 @@ fn head(permit: &Permit, look: Look, now: Timestamp) -> String {
         let width = value.chars().count() + if left == "Phase" { 2 } else { 0 };
         let gap = " ".repeat(34_usize.saturating_sub(width).max(1));
         lines.push(format!(
-            "{:<13}{shown}{gap}{:<9}{other}",
+            "{:<13}{shown}{gap}{:<8} {other}",
             format!("{left}:"),
             format!("{right}:")
         ));

@@ -50,19 +50,27 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         .caches
         .namespace_labels(&request.namespace)
         .unwrap_or_default();
+    let now = ctx.clock.now();
+    let environment = environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned();
+    let (configured, unsound) = match ctx.caches.configuration() {
+        Ok(configured) => (configured, None),
+        Err(why) => (Arc::default(), Some(why)),
+    };
     World {
-        now: ctx.clock.now(),
+        now,
         generation: permit.metadata.generation,
         resource_version: permit.resource_version().unwrap_or_default(),
         outdated: is_outdated(ctx, &request, revision.as_ref()),
+        environment: environment.clone(),
         mode: GateMode::of_label(labels.get(GATE_LABEL).map(String::as_str), GateMode::Audit),
-        environment: environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned(),
         armed: facts.armed.get(&request.uid).cloned(),
         spent: facts.spent.get(&request.uid).cloned(),
         targets,
         checks: ctx.guard.facts(&request.uid),
         healthy_for: ctx.guard.healthy_for(&request.uid),
         admitted: ctx.admitted.of(&request.uid),
+        frozen: configured.frozen(now, (&request.namespace, &environment)),
+        unsound,
         // Known from the last try, never found out here: what must not wait for the ledger is decided in here too.
         ledger_writable: !ctx.backlog.is_stalled(),
         refused_rollbacks: ctx.guard.refusals(&request.uid),

@@ -12,6 +12,7 @@ pub mod image;
 mod metadata;
 mod operation;
 pub mod path;
+pub mod prefix;
 
 pub use self::metadata::ADOPTED;
 

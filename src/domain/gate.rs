@@ -9,6 +9,7 @@ mod freeze;
 mod governing;
 mod hearing;
 mod message;
+mod pinning;
 mod start;
 mod world;
 

@@ -12,7 +12,7 @@ use super::calendar::Recurring;
 use super::check::GuardCheck;
 use super::parse::FieldError;
 use crate::api::template::{AppliesTo, ApprovalRule, OnRevoke};
-use crate::api::vocabulary::{Grant, Operation};
+use crate::api::vocabulary::{Grant, Operation, TemplateClass};
 
 /// The environment of a namespace that says nothing else: unknown is production.
 pub const PRODUCTION: &str = "production";
@@ -101,6 +101,14 @@ impl Unreadable {
 }
 
 impl Template {
+    /// Its class.
+    pub fn class(&self) -> TemplateClass {
+        match self.level {
+            Level::Emergency => TemplateClass::Emergency,
+            Level::Numbered(_) => TemplateClass::Standard,
+        }
+    }
+
     /// Whether no person has to approve.
     pub fn is_automatic(&self) -> bool {
         self.grant == Grant::Automatic

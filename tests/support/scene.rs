@@ -204,6 +204,8 @@ pub(crate) fn permit() -> Scene {
         may_use: Some(true),
         mode: GateMode::Enforce,
         environment: "production".into(),
+        frozen: Vec::new(),
+        unsound: None,
         ballots: Vec::new(),
         armed: None,
         spent: None,

@@ -9,12 +9,13 @@ use k8s_openapi::jiff::Timestamp;
 use super::{Happening, Walk, happening};
 use crate::api::vocabulary::RevocationReason;
 use crate::domain::applied::{Applied, applied};
+use crate::domain::calendar::Opening;
 use crate::domain::effect::Effect;
 use crate::domain::hold::held;
 use crate::domain::lifecycle::Event;
 use crate::domain::quorum::is_in_doubt;
 use crate::domain::rollout::Rollout;
-use crate::domain::standing::{Window, stamp, told};
+use crate::domain::standing::{Window, reopens, stamp, told};
 use crate::domain::template::Template;
 use crate::domain::trace::{Rule, Verdict};
 use crate::domain::world::{Due, Health, TargetFact};
@@ -121,6 +122,14 @@ impl<'a> Walk<'a> {
         }
         if now < window.opens {
             let why = format!("the window opens {}", stamp(window.opens));
+            return self.wait(Rule::Window, "WindowNotOpen", why);
+        }
+        if let Opening::From(next) = reopens(&self.world.request, template, now) {
+            let next = next.map_or_else(
+                || "does not open again".into(),
+                |t| format!("opens {}", stamp(t)),
+            );
+            let why = format!("the recurring window {next}");
             return self.wait(Rule::Window, "WindowNotOpen", why);
         }
         let closes = stamp(window.closes);

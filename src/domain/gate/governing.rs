@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use super::{GateWorld, start};
+use super::{GateWorld, pinning, start};
 use crate::api::template::AppliesTo;
 use crate::api::vocabulary::Operation;
 use crate::domain::change::Change;
@@ -61,6 +61,8 @@ fn granting(world: &GateWorld, operation: Operation) -> Option<&str> {
 fn would_grant(world: &GateWorld, operation: Operation) -> Option<&str> {
     let is_grave = match operation {
         Operation::Delete | Operation::Rollback => true,
+        // New pods pull what the tag names by then.
+        Operation::Restart => !pinning::is_whole(world),
         Operation::Scale => world.stops_everything() && world.environment == PRODUCTION,
         _ => false,
     };

@@ -244,6 +244,8 @@ pub struct Judged {
     pub permit_uid: Option<String>,
     /// What the one who makes the change should know.
     pub obligation: Option<String>,
+    /// What is not denied, but should not stay so.
+    pub notes: Vec<String>,
 }
 
 impl Judged {
@@ -256,6 +258,7 @@ impl Judged {
             permit: None,
             permit_uid: None,
             obligation: None,
+            notes: Vec::new(),
         }
     }
 
@@ -267,6 +270,7 @@ impl Judged {
             permit: None,
             permit_uid: None,
             obligation: None,
+            notes: Vec::new(),
         }
     }
 }
