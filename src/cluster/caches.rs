@@ -28,9 +28,9 @@ use crate::api::kind::WorkloadKind;
 use crate::api::{Approval, ENVIRONMENT_LABEL, GATE_LABEL, Permit};
 use crate::domain::config::Config as Configured;
 use crate::domain::kind::GATED;
-use crate::domain::template::{Revision, Template};
+use crate::domain::template::{Revision, Template, Unreadable};
 use card::mark;
-use read::{Current, Place, Versioned};
+use read::{Configuration, Current, Place, Versioned};
 use shelf::Shelf;
 use written::Written;
 
@@ -47,7 +47,7 @@ pub struct Caches {
     namespaces: Arc<Shelf<Arc<Place>>>,
     revisions: Arc<Shelf<Arc<Revision>>>,
     facts: Arc<Shelf<Arc<Versioned>>>,
-    configuration: Arc<Shelf<Arc<Result<Arc<Configured>, String>>>>,
+    configuration: Arc<Shelf<Arc<Configuration>>>,
     /// Of each gated kind, what no controller of another kind answers for.
     workloads: BTreeMap<&'static str, Arc<Shelf<Arc<Value>>>>,
     written: Arc<Written>,
@@ -221,10 +221,16 @@ impl Caches {
         all.iter().map(|(_, t)| one(t)).collect()
     }
 
-    /// The templates that exist now and are sound.
-    pub fn sound_templates(&self) -> Vec<Template> {
-        let all = self.templates.all_in(CLUSTER);
-        all.iter().filter_map(|(_, t)| t.template.clone()).collect()
+    /// The templates that exist now: those that are sound, and those that cannot be read.
+    pub fn templates(&self) -> (Vec<Template>, Vec<Unreadable>) {
+        let (mut sound, mut unreadable) = (Vec::new(), Vec::new());
+        for (_, current) in self.templates.all_in(CLUSTER) {
+            match &current.template {
+                Ok(template) => sound.push(template.clone()),
+                Err(template) => unreadable.push(Unreadable::clone(template)),
+            }
+        }
+        (sound, unreadable)
     }
 
     /// The digest of a template's content now.

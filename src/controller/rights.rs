@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::Context;
 use crate::api::vocabulary::Phase;
-use crate::cluster::caches::{Known, PermitRef};
+use crate::cluster::caches::{Card, Known, PermitRef};
 use crate::cluster::rights::changes;
 
 /// Changes this close together are one: a role comes with its bindings.
@@ -33,7 +33,7 @@ pub async fn follow_rights(ctx: Arc<Context>, due: mpsc::Sender<PermitRef>) {
 /// Forgets what was answered, and names every permit that rests on it.
 async fn ask_again(ctx: &Context, due: &mpsc::Sender<PermitRef>) {
     ctx.access.forget();
-    for known in ctx.caches.known_permits(|card| card.is_open()) {
+    for known in ctx.caches.known_permits(Card::is_open) {
         if rests_on_rights(ctx, &known) {
             // Who has stopped listening is ending its process.
             let _ = due.send(PermitRef::new(known.namespace, known.name)).await;

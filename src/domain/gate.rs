@@ -70,7 +70,19 @@ fn judge(world: &GateWorld, trace: &mut Trace) -> Judged {
         );
         return Judged::admit("granted automatically by its template");
     }
-    by_permit(world, (&change, &asked), trace)
+    let judged = by_permit(world, (&change, &asked), trace);
+    match governing::blocking(world, &asked).filter(|_| !is_frozen) {
+        Some(template) if judged.code == Code::PermitRequired => {
+            let why = format!(
+                "template {} cannot be read: {}",
+                template.name,
+                template.why()
+            );
+            trace.push(Rule::Template, Verdict::Fail, why.clone());
+            Judged::deny(Code::GateUnavailable, why)
+        }
+        _ => judged,
+    }
 }
 
 /// Why the change is not asked about at all: nobody gates the namespace, or exactly this write is exempt.

@@ -10,6 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::calendar::Recurring;
 use super::check::GuardCheck;
+use super::parse::FieldError;
 use crate::api::template::{AppliesTo, ApprovalRule, OnRevoke};
 use crate::api::vocabulary::{Grant, Operation, TemplateClass};
 
@@ -72,6 +73,31 @@ pub struct Template {
     pub checks: Vec<GuardCheck>,
     /// It demands signatures, which are not built (`decisions.md` 43).
     pub demands_signature: bool,
+}
+
+/// A template that cannot be used as it is written. What it governs is known, what it demands is not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unreadable {
+    /// Its name.
+    pub name: String,
+    /// The authority it demands.
+    pub level: Level,
+    /// What it governs.
+    pub applies_to: AppliesTo,
+    /// Every mistake in it.
+    pub mistakes: Vec<FieldError>,
+}
+
+impl Unreadable {
+    /// What is wrong, by its first mistake.
+    pub fn why(&self) -> String {
+        let more = match self.mistakes.len() {
+            0 | 1 => String::new(),
+            all => format!(", and {} more", all - 1),
+        };
+        let first = self.mistakes.first().map(ToString::to_string);
+        format!("{}{more}", first.unwrap_or_default())
+    }
 }
 
 impl Template {

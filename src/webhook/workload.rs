@@ -161,6 +161,7 @@ async fn gather(
         Ok(config) => (config, None),
         Err(why) => (Arc::default(), Some(why)),
     };
+    let (templates, unreadable) = gate.caches.templates();
     let frozen = config.frozen(now, (&namespace, &environment));
     let of_user = |e: &&Exemption| e.username == request.user_info.username;
     let exemptions = config.exemptions.iter().filter(of_user).cloned().collect();
@@ -185,7 +186,8 @@ async fn gather(
         } else {
             None
         },
-        templates: gate.caches.sound_templates(),
+        templates,
+        unreadable,
         frozen,
         unsound,
         exemptions,

@@ -478,6 +478,7 @@ pub(crate) fn gate_of(world: &World) -> GateWorld {
             enrolment: None,
         }),
         templates: candidate.template.iter().cloned().collect(),
+        unreadable: Vec::new(),
         candidates: vec![candidate],
     }
 }

@@ -20,10 +20,13 @@ use crate::domain::canonical::digest_of;
 use crate::domain::config::Config;
 use crate::domain::kind::Form;
 use crate::domain::parse;
-use crate::domain::template::{Revision, Template};
+use crate::domain::template::{Revision, Template, Unreadable};
 
 /// A copy of the whole object that `kubectl apply` leaves in it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The configuration, or why it cannot be used.
+pub(super) type Configuration = Result<Arc<Config>, String>;
 
 /// A template as it is now.
 pub(super) struct Current {
@@ -31,8 +34,8 @@ pub(super) struct Current {
     pub(super) digest: String,
     /// The content as JSON.
     pub(super) content: String,
-    /// What it says, if it is sound.
-    pub(super) template: Option<Template>,
+    /// What it says, or what it governs all the same.
+    pub(super) template: Result<Template, Box<Unreadable>>,
 }
 
 /// A namespace, as far as the gate asks.
@@ -68,7 +71,7 @@ pub(super) fn template(template: &PermitTemplate) -> Read<Arc<Current>> {
     let (name, digest) = (template.name_any(), template_digest(&template.spec));
     let value = serde_json::to_string(&template.spec).ok().map(|content| {
         Arc::new(Current {
-            template: parse::template(&name, &digest, &template.spec).ok(),
+            template: parse::governing(&name, &digest, &template.spec),
             name,
             digest,
             content,
@@ -141,7 +144,7 @@ pub(super) fn versioned(secret: &Secret) -> Option<Versioned> {
 }
 
 /// The configuration, or why it cannot be used. Another ConfigMap of the namespace is none.
-pub(super) fn configuration(map: &ConfigMap) -> Read<Arc<Result<Arc<Config>, String>>> {
+pub(super) fn configuration(map: &ConfigMap) -> Read<Arc<Configuration>> {
     let value = (map.name_any() == CONFIG_NAME).then(|| {
         let text = map.data.as_ref().and_then(|data| data.get(CONFIG_KEY));
         let text = text.map_or("", String::as_str);

@@ -10,7 +10,7 @@ use crate::api::vocabulary::{GateMode, Phase};
 use crate::domain::config::Frozen;
 use crate::domain::quorum::Ballot;
 use crate::domain::request::Request;
-use crate::domain::template::Template;
+use crate::domain::template::{Template, Unreadable};
 use crate::domain::trace::Trace;
 
 /// Everything that a decision about one change may see.
@@ -54,6 +54,8 @@ pub struct GateWorld {
     pub facts: Option<Facts>,
     /// The templates that exist now.
     pub templates: Vec<Template>,
+    /// Those that exist and cannot be read: what they demand is not known, and is not demanded less for that.
+    pub unreadable: Vec<Unreadable>,
     /// The permits that name the workload.
     pub candidates: Vec<Candidate>,
 }
