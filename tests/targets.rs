@@ -29,18 +29,20 @@ fn target(terms: &Value) -> Target {
 }
 
 #[track_caller]
-fn covered(terms: &Value, new: Option<Value>) {
+fn covered(terms: &Value, new: impl Into<Option<Value>>) {
+    let new = new.into();
     assert_eq!(covers(&target(terms), Some(&old()), new.as_ref()), Ok(()));
 }
 
 #[track_caller]
-fn outside(terms: &Value, new: Option<Value>, told: &str) {
+fn outside(terms: &Value, new: impl Into<Option<Value>>, told: &str) {
+    let new = new.into();
     let why = covers(&target(terms), Some(&old()), new.as_ref()).unwrap_err();
     assert!(why.to_string().contains(told), "{why}");
 }
 
-fn with(pointer: &str, value: impl Into<Value>) -> Option<Value> {
-    Some(set(old(), pointer, value))
+fn with(pointer: &str, value: impl Into<Value>) -> Value {
+    set(old(), pointer, value)
 }
 
 #[test]
@@ -174,7 +176,7 @@ fn at_level(level: i32, image: &str) -> GateWorld {
         armed.digest.clone_from(&digest);
     }
     world.templates = world.candidates[0].template.iter().cloned().collect();
-    world.new = with(IMAGE, image);
+    world.new = Some(with(IMAGE, image));
     world
 }
 
@@ -240,11 +242,11 @@ fn t15_a_restart_is_automatic_only_where_the_bytes_are_named() {
 /// Every image of the text by digest.
 fn by_digest(text: &str, pinned: &str) -> String {
     let mut parts = text.split("\"image\":\"");
-    let mut told = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
+    let first = parts.next().unwrap_or_default().to_owned();
+    let pin = |part: &str| {
         let (image, rest) = part.split_once('"').unwrap();
         let name = image.split(':').next().unwrap_or_default();
-        told.push_str(&format!("\"image\":\"{name}{pinned}\"{rest}"));
-    }
-    told
+        format!("\"image\":\"{name}{pinned}\"{rest}")
+    };
+    parts.map(pin).fold(first, |told, part| told + &part)
 }
