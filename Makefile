@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help demo test check corpus bench crds golden
+.PHONY: help demo test check fuzz mutants corpus bench crds golden
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -22,6 +22,13 @@ check: ## formatting, lints and documentation, each without a warning
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+fuzz: ## look for a way round the gate with SEEDS=N seeds (20), or again with SEED=n; TELL=1 lists what the API server refuses
+	$(CARGO) build --workspace --bins
+	SEEDS=$(or $(SEEDS),20) $(CARGO) test --workspace --test fuzz -- --nocapture
+
+mutants: ## negate each rule of src/domain and see a test fail; ARGS="-f 'src/domain/gate*' --shard 0/4" asks for a part
+	tests/mutants/run.sh $(ARGS)
 
 corpus: ## try the Deployments of CORPUS=DIR (several: separated by spaces) on a real control plane
 	@test -n "$(CORPUS)" || { echo "corpus: say where the manifests are: make corpus CORPUS=DIR" >&2; exit 2; }

@@ -1144,6 +1144,37 @@ fn a_held_permit_takes_no_further_change() {
 }
 
 #[test]
+fn t44_of_permits_that_do_not_admit_it_the_one_that_came_furthest_tells_why_and_of_equals_the_first()
+ {
+    let two = |first: &str, second: &str| {
+        with(permit().issued().gate(), |w| {
+            w.username = "eve".into();
+            let issued = w.candidates[0].clone();
+            w.candidates = [first, second]
+                .into_iter()
+                .map(|name| {
+                    let mut candidate = issued.clone();
+                    if name != "checkout-1" {
+                        candidate.request.uid = name.into();
+                        candidate.ballots.clear();
+                    }
+                    candidate.request.name = name.into();
+                    candidate
+                })
+                .collect();
+        })
+    };
+    for (first, second, told) in [
+        ("checkout-1", "waits", "checkout-1"),
+        ("waits", "checkout-1", "checkout-1"),
+        ("waits", "waits-too", "waits"),
+    ] {
+        let judged = gate(&two(first, second)).judged;
+        assert_eq!(judged.permit.as_deref(), Some(told), "{judged:?}");
+    }
+}
+
+#[test]
 fn t44_permits_never_combine() {
     let (half, whole) = (
         json!({"images": {"app": "shop/checkout:2"}}),

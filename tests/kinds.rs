@@ -201,6 +201,24 @@ fn t09_a_controller_moves_a_replica_set_and_never_its_template() {
 }
 
 #[test]
+fn t56_a_controller_keeps_its_own_revisions_and_nobody_elses() {
+    let (form, old) = derived("controllerrevisions", "StatefulSet");
+    let by = |account: &str, old: &Value, new: Option<Value>| {
+        let mut world = unpermitted(world(form, Some(old.clone()), new));
+        world.username = controller(account);
+        world
+    };
+    let renumbered = set(old.clone(), "/spec/maxReplicas", 7);
+    let account = "statefulset-controller";
+    admits(&by(account, &old, Some(renumbered.clone())));
+    admits(&by(account, &old, None));
+    for account in ["daemon-set-controller", "deployment-controller"] {
+        let world = by(account, &old, Some(renumbered.clone()));
+        denies(&world, Code::PermitRequired);
+    }
+}
+
+#[test]
 fn t56_no_permit_covers_a_controller_revision_written_by_hand() {
     let form = GATED
         .iter()

@@ -113,7 +113,9 @@ pub fn spec_digest(object: &Value) -> Option<Digest> {
         return None;
     }
     let members = object.as_object()?;
-    if members.keys().any(|key| is_content(key) && key != "spec") {
+    let is_more =
+        |key: &str, value: &Value| Present.keeps(key, value) && key != "spec" && is_content(key);
+    if members.iter().any(|(key, value)| is_more(key, value)) {
         return Some(digest_with(CONTENT, |hash| {
             object_but(hash, members, |key, value| {
                 Present.keeps(key, value) && is_content(key)
@@ -243,6 +245,16 @@ mod tests {
             template(json!({"args": [null]})),
             template(json!({"args": []}))
         );
+    }
+
+    #[test]
+    fn t05_a_null_member_beside_the_spec_is_an_absent_one() {
+        let plain = deployment(&json!({"template": {}}));
+        let mut with_null = plain.clone();
+        with_null["data"] = Value::Null;
+        assert_eq!(spec_digest(&with_null), spec_digest(&plain));
+        with_null["data"] = json!({});
+        assert_ne!(spec_digest(&with_null), spec_digest(&plain));
     }
 
     #[test]

@@ -6,8 +6,12 @@
 
 mod api;
 mod approvals;
+mod doors;
 mod envelope;
 mod permits;
 mod reports;
+#[expect(dead_code, reason = "each binary uses its part of the scene")]
+#[path = "../support/scene.rs"]
+mod scene;
 mod site;
 mod workloads;
