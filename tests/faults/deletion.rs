@@ -2,30 +2,21 @@
 
 use anyhow::{Context, Result, ensure};
 use kube::ResourceExt as _;
-use permit_harness::{OperatorOptions, User, eventually, stage};
+use permit_harness::{User, eventually};
 use permit_operator::api::vocabulary::Phase;
 
 use crate::ground::{Ground, PATIENCE, told};
 use crate::records::{story_of, verified};
 use crate::scene::Scene;
-use crate::scripted::Scripted;
 
 const PERMIT: &str = "checkout-1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f18_a_namespace_goes_with_its_running_permit_and_the_end_is_recorded() -> Result<()> {
     let ground = Ground::prepare().await?;
-    let metrics = Scripted::start().await?;
-    let options = OperatorOptions {
-        prometheus_url: Some(metrics.url()),
-        ..OperatorOptions::default()
-    };
-    let operator = ground.operator(options).await?;
+    let (operator, metrics) = ground.scripted().await?;
     told(&operator, async {
-        let stage = ground.enrolled("ground").await?;
-        stage
-            .apply(&stage::template("long", &[("soak: 5s", "soak: 10m")]))
-            .await?;
+        ground.with_long_soaks().await?;
         let (admin, alice) = (User::admin(), User::person("alice"));
         let scene = Scene::set(&ground.plane, "shop").await?;
         scene.enrol().await?;

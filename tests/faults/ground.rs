@@ -10,9 +10,11 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, Patch, PatchParams};
 use permit_harness::operator::install;
-use permit_harness::{ControlPlane, Operator, OperatorOptions, Options, Stage, User};
+use permit_harness::{ControlPlane, Operator, OperatorOptions, Options, Stage, User, stage};
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::scripted::Scripted;
 
 /// How long anything may take on a machine that others use too.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
@@ -52,6 +54,23 @@ impl Ground {
         let stage = Stage::set(&self.plane, namespace).await?;
         stage.enrol().await?;
         Ok(stage)
+    }
+
+    /// An operator that measures what a test says.
+    pub(crate) async fn scripted(&self) -> Result<(Arc<Operator>, Scripted)> {
+        let metrics = Scripted::start().await?;
+        let options = OperatorOptions {
+            prometheus_url: Some(metrics.url()),
+            ..OperatorOptions::default()
+        };
+        Ok((self.operator(options).await?, metrics))
+    }
+
+    /// The stage's roles, and a template `long` whose soak no test lives to see the end of.
+    pub(crate) async fn with_long_soaks(&self) -> Result<()> {
+        let stage = self.enrolled("ground").await?;
+        let long = stage::template("long", &[("soak: 5s", "soak: 10m")]);
+        stage.apply(&long).await
     }
 
     /// Gives the lease back in the name of a leader that is dead, so that the next one need not wait for the lapse.

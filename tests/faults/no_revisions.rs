@@ -1,13 +1,12 @@
 //! F32: the Deployment keeps no former ReplicaSet. It is rolled back to what was put on record at issuance.
 
 use anyhow::{Context, Result, ensure};
-use permit_harness::{OperatorOptions, User, eventually, stage};
+use permit_harness::{User, eventually};
 use permit_operator::api::vocabulary::{Outcome, Phase};
 use serde_json::Value;
 
 use crate::ground::{Ground, PATIENCE, told};
 use crate::scene::Scene;
-use crate::scripted::Scripted;
 
 const PERMIT: &str = "checkout-1";
 
@@ -18,17 +17,9 @@ const PERMIT: &str = "checkout-1";
 )]
 async fn f32_a_workload_without_former_replica_sets_is_rolled_back_too() -> Result<()> {
     let ground = Ground::prepare().await?;
-    let metrics = Scripted::start().await?;
-    let options = OperatorOptions {
-        prometheus_url: Some(metrics.url()),
-        ..OperatorOptions::default()
-    };
-    let operator = ground.operator(options).await?;
+    let (operator, metrics) = ground.scripted().await?;
     told(&operator, async {
-        let stage = ground.enrolled("ground").await?;
-        stage
-            .apply(&stage::template("long", &[("soak: 5s", "soak: 10m")]))
-            .await?;
+        ground.with_long_soaks().await?;
         let scene = Scene::set(&ground.plane, "shop").await?;
         let none = [
             "patch",

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use kube::ResourceExt as _;
-use permit_harness::{FaultProxy, OperatorOptions, eventually, stage};
+use permit_harness::{FaultProxy, OperatorOptions, eventually};
 use permit_operator::api::vocabulary::{Outcome, Phase};
 
 use crate::ground::{Ground, PATIENCE, told};
@@ -34,10 +34,7 @@ async fn f12_a_stopped_leaders_late_rollback_is_refused_and_it_ends() -> Result<
     };
     let second = ground.operator(options).await?;
     told(&second, async {
-        let stage = ground.enrolled("ground").await?;
-        stage
-            .apply(&stage::template("long", &[("soak: 5s", "soak: 10m")]))
-            .await?;
+        ground.with_long_soaks().await?;
         let scene = Scene::set(&ground.plane, "shop").await?;
         scene.enrol().await?;
         metrics.fails("shop", 0);
