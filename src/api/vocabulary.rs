@@ -185,6 +185,10 @@ vocabulary! {
         RollbackFailed,
         /// The rollout waits for a person.
         PermitHeld,
+        /// Something stands that nobody permitted.
+        UnpermittedChange,
+        /// What nobody permitted is gone, or is permitted now.
+        UnpermittedChangeGone,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Census: how many permits stand in which phase, for the metrics.
+//! Census: how many permits stand in which phase, and how many unpermitted changes stand, for the metrics.
 //!
 //! Read from the cache, every combination set, so that a figure falls back to zero. Decides nothing.
 
@@ -8,12 +8,14 @@ use std::sync::Arc;
 use super::Context;
 use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
+use crate::domain::kind::GATED;
 
 /// The levels that a permit can have, and that of one whose template is not known yet.
 const LEVELS: [&str; 7] = ["0", "1", "2", "3", "4", "emergency", "unknown"];
 
 /// Counts the permits and shows the figures.
 pub(super) fn take(ctx: &Context) {
+    unpermitted(ctx);
     let counts = counted(&ctx.caches.permit_store().state());
     for phase in Phase::ALL {
         for level in LEVELS {
@@ -21,6 +23,26 @@ pub(super) fn take(ctx: &Context) {
             let labels = [phase.as_str(), level];
             ctx.metrics.permits.with_label_values(&labels).set(count);
         }
+    }
+}
+
+/// Counts the unpermitted changes that stand, by kind.
+fn unpermitted(ctx: &Context) {
+    let mut counts: BTreeMap<&str, i64> = GATED.iter().map(|form| (form.word, 0)).collect();
+    for namespace in ctx.caches.namespaces_with_facts() {
+        let facts = ctx.caches.shared_facts(&namespace);
+        for key in facts.iter().flat_map(|facts| facts.unpermitted.keys()) {
+            let kind = key
+                .split_once('/')
+                .and_then(|(kind, _)| counts.get_mut(kind));
+            if let Some(count) = kind {
+                *count += 1;
+            }
+        }
+    }
+    for (kind, count) in counts {
+        let figure = &ctx.metrics.unpermitted_standing;
+        figure.with_label_values(&[kind]).set(count);
     }
 }
 

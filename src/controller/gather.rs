@@ -65,6 +65,12 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         // Known from the last try, never found out here: what must not wait for the ledger is decided in here too.
         ledger_writable: !ctx.backlog.is_stalled(),
         refused_rollbacks: ctx.guard.refusals(&request.uid),
+        unpermitted: facts
+            .unpermitted
+            .values()
+            .filter(|finding| finding.permit_uid == request.uid)
+            .map(|finding| finding.message.clone())
+            .collect(),
         revision,
         ballots,
         may_use,

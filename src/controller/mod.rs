@@ -14,7 +14,9 @@ mod enrol;
 mod error;
 mod events;
 mod facts;
+mod findings;
 mod gather;
+mod granted;
 mod journal;
 mod orphans;
 mod permit;
@@ -22,6 +24,8 @@ mod record;
 mod revisions;
 mod rights;
 mod rollback;
+mod sweep;
+mod unpermitted;
 mod watch;
 
 use std::sync::Arc;
@@ -33,6 +37,8 @@ pub use book::GuardBook;
 pub use desk::Desk;
 pub use drifts::record_drifts;
 pub use error::Error;
+pub use findings::FindingBook;
+pub use granted::GrantedBook;
 pub use permit::run;
 pub use rights::follow_rights;
 pub use watch::watch;
@@ -68,6 +74,10 @@ pub struct Context {
     pub desk: Desk,
     /// Who made which change.
     pub admitted: Arc<AdmittedBook>,
+    /// What the gate let pass without a permit.
+    pub granted: Arc<GrantedBook>,
+    /// What sweeps found that is not told yet.
+    pub findings: FindingBook,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The mode of namespaces without a label.

@@ -100,6 +100,8 @@ pub enum RecordType {
     GuardVerdict,
     /// The permit's final account.
     Closure,
+    /// A change was found that nobody permitted, or one is gone.
+    UnpermittedChange,
     /// Configuration or a template changed.
     Configuration,
     /// Records were lost.
