@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
@@ -180,11 +179,6 @@ fn concerned<'a>(
     all.iter()
         .map(|p| ObjectRef::from_obj(p.as_ref()))
         .collect()
-}
-
-/// The moment of a finding.
-pub(super) fn now(ctx: &Context) -> Option<Time> {
-    Some(Time(ctx.clock.now()))
 }
 
 /// The newest permit for a workload.

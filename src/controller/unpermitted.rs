@@ -4,9 +4,10 @@
 //! The API shows managers, times and fields, no users. What is unpermitted is `domain::sweep`'s to say.
 
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, DynamicObject, ObjectMeta, PostParams};
 use kube::runtime::events::{Event, EventType};
-use kube::{Resource as _, ResourceExt as _};
+use kube::{Resource as _, ResourceExt};
 use tracing::{debug, info, warn};
 
 use super::{Context, Error, journal, record, sweep};
@@ -49,7 +50,7 @@ pub(super) async fn tell(
         digest: one.digest.clone(),
         print: one.print.clone(),
         permit_uid: permit.as_ref().and_then(|p| p.uid()).unwrap_or_default(),
-        since: sweep::now(ctx),
+        since: Some(Time(ctx.clock.now())),
         key: String::new(),
     };
     let draft = told(
@@ -116,7 +117,7 @@ async fn has_its_owner(
     namespace: &str,
     (one, live): (&Unpermitted, Option<&DynamicObject>),
 ) -> Result<bool, Error> {
-    let owners = live.map(|live| live.owner_references()).unwrap_or_default();
+    let owners = live.map(ResourceExt::owner_references).unwrap_or_default();
     let owner = owners.iter().find(|o| o.controller == Some(true));
     let Some(owner) = owner.filter(|_| one.wrong == Wrong::NoOwner) else {
         return Ok(false);

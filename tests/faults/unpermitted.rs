@@ -223,7 +223,7 @@ fn orphan(namespace: &str, replica_set: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t11_where_the_gate_only_reports_changes_are_found_while_they_stand_and_what_it_grants_is_not()
+async fn t11_where_the_gate_only_reports_changes_and_adopted_orphans_are_found_and_what_it_grants_is_not()
 -> Result<()> {
     let ground = Ground::prepare().await?;
     let operator = ground.operator(OperatorOptions::default()).await?;
@@ -260,7 +260,13 @@ async fn t11_where_the_gate_only_reports_changes_are_found_while_they_stand_and_
             .kubectl(&alice, &create, Some(&forged.to_string()))
             .await?
             .ok()?;
-        is_recorded(&operator, ("ReplicaSet", "orphan"), &["Created"]).await?;
+        let adopted = || async {
+            let records = recorded(&operator, "ReplicaSet", "orphan").await?;
+            let is_it = |record: &Record| record.reason.as_deref() == Some("NotItsOwners");
+            ensure!(records.iter().any(is_it), "{records:?}");
+            Ok(())
+        };
+        eventually(PATIENCE, "the orphan that was adopted is found", adopted).await?;
         slips_through(&stage, "6.6.6").await?;
         is_recorded(&operator, ("Deployment", "checkout"), &["Changed"]).await?;
         frozen(&ground, &stage).await

@@ -13,6 +13,9 @@ use kube::{Resource as _, ResourceExt as _};
 use crate::domain::kind::{Form, Pods, at};
 use crate::domain::sweep::{Derived, Owner, images, print};
 
+/// The label that the deployment controller tells its ReplicaSets by, and names them with.
+const HASH: &str = "pod-template-hash";
+
 /// By namespace, then by kind and name.
 type Kept = BTreeMap<String, BTreeMap<(&'static str, String), Arc<Derived>>>;
 
@@ -121,11 +124,13 @@ pub(super) fn read(form: &Form, object: &DynamicObject) -> Option<Derived> {
             .and_then(|p| p.as_str())
             == Some(phase)
     });
-    let is_empty = object
+    let replicas = object
         .data
         .pointer("/spec/replicas")
-        .and_then(serde_json::Value::as_i64)
-        == Some(0);
+        .and_then(serde_json::Value::as_i64);
+    // An orphan that was adopted has no replicas either, but bears another name.
+    let hash = object.labels().get(HASH).map_or("", String::as_str);
+    let is_former = replicas == Some(0) && object.name_any() == format!("{}-{hash}", owner.name);
     Some(Derived {
         kind: form.word,
         name: object.name_any(),
@@ -137,7 +142,7 @@ pub(super) fn read(form: &Form, object: &DynamicObject) -> Option<Derived> {
         },
         print: pod.and_then(print),
         images: pod.map(images).unwrap_or_default(),
-        rests: object.meta().deletion_timestamp.is_some() || has_ended || is_empty,
+        rests: object.meta().deletion_timestamp.is_some() || has_ended || is_former,
     })
 }
 
@@ -193,11 +198,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_tells_owner_images_and_rest() {
-        let kept = read(form("ReplicaSet").unwrap(), &replica_set("a-1", 0)).unwrap();
-        assert!(kept.rests && kept.print.is_some());
+    fn what_is_kept_tells_owner_and_images() {
+        let kept = read(form("ReplicaSet").unwrap(), &replica_set("a-1", 1)).unwrap();
+        assert!(!kept.rests && kept.print.is_some());
         assert_eq!(kept.owner.name, "a");
         assert_eq!(kept.images, ["app=a:1"]);
+    }
+
+    #[test]
+    fn t11_only_what_a_deployment_itself_left_behind_rests() {
+        let rests = |name: &str, replicas: i64| {
+            let mut object = replica_set(name, replicas);
+            object.labels_mut().insert(HASH.into(), "5d4f".into());
+            read(form("ReplicaSet").unwrap(), &object).unwrap().rests
+        };
+        assert!(rests("a-5d4f", 0));
+        assert!(!rests("a-5d4f", 1) && !rests("orphan", 0));
     }
 
     #[test]

@@ -169,8 +169,11 @@ impl Sources<'_> {
     }
 
     fn freezes(&self) -> Watching {
-        let (what, shelf) = (("freezes", FREEZE_LABEL), &self.caches.freezes);
-        let watch: Watch<ConfigMap, _> = self.of_own(what, shelf, read::freeze);
+        let watch: Watch<ConfigMap, _> = self.of_own(
+            ("freezes", FREEZE_LABEL),
+            &self.caches.freezes,
+            read::freeze,
+        );
         self.watching(watch)
     }
 

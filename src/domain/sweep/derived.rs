@@ -26,7 +26,7 @@ pub struct Derived {
     pub print: Option<String>,
     /// `CONTAINER=IMAGE` of each container.
     pub images: Vec<String>,
-    /// It is on its way out, has ended, or is to have no replicas.
+    /// It is on its way out, has ended, or is what a Deployment left behind without replicas.
     pub rests: bool,
 }
 

@@ -46,7 +46,7 @@ fn facts() -> Facts {
     }
 }
 
-fn place<'a>(facts: &'a Facts, live: Option<Value>) -> Place<'a> {
+fn place(facts: &Facts, live: Option<Value>) -> Place<'_> {
     Place {
         facts,
         live: live
