@@ -20,7 +20,9 @@ mod granted;
 mod journal;
 mod orphans;
 mod permit;
+mod queue;
 mod record;
+mod recorder;
 mod revisions;
 mod rights;
 mod rollback;
@@ -40,6 +42,7 @@ pub use error::Error;
 pub use findings::FindingBook;
 pub use granted::GrantedBook;
 pub use permit::run;
+pub use recorder::Recorder;
 pub use rights::follow_rights;
 pub use watch::watch;
 
@@ -85,7 +88,7 @@ pub struct Context {
     /// The right to write; asked before each effect.
     pub leadership: Arc<Leadership>,
     /// Events, with their series.
-    pub recorder: kube::runtime::events::Recorder,
+    pub recorder: Recorder,
     /// What is counted.
     pub metrics: Metrics,
 }

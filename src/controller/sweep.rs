@@ -4,11 +4,9 @@
 //! audit mode it is the only one who finds anything. How it is told is `unpermitted`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Instant;
 
 use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -17,7 +15,9 @@ use super::{Context, Error, facts, unpermitted};
 use crate::api::GATE_LABEL;
 use crate::api::facts::{Armed, Facts, Finding, Prior};
 use crate::api::permit::{Permit, Target};
+
 use crate::api::vocabulary::GateMode;
+use crate::cluster::caches::PermitRef;
 use crate::domain::request::target_key;
 use crate::domain::sweep::{Found, Place, Unpermitted, remember, sweep};
 
@@ -25,7 +25,7 @@ use crate::domain::sweep::{Found, Place, Unpermitted, remember, sweep};
 const MOST: usize = 200;
 
 /// Looks at every namespace in which something may have changed.
-pub(super) async fn look(ctx: &Context, due: &mpsc::Sender<ObjectRef<Permit>>) {
+pub(super) async fn look(ctx: &Context, due: &mpsc::Sender<PermitRef>) {
     let mut namespaces = ctx.caches.take_stirred();
     namespaces.extend(ctx.findings.restless());
     if ctx.findings.is_whole_due(Instant::now()) {
@@ -47,7 +47,7 @@ pub(super) async fn look(ctx: &Context, due: &mpsc::Sender<ObjectRef<Permit>>) {
 }
 
 /// Looks at one namespace; returns the permits whose condition says something else now.
-async fn one(ctx: &Context, namespace: &str) -> Result<Vec<ObjectRef<Permit>>, Error> {
+async fn one(ctx: &Context, namespace: &str) -> Result<Vec<PermitRef>, Error> {
     let Some(known) = ctx.caches.shared_facts(namespace) else {
         return Ok(Vec::new());
     };
@@ -78,7 +78,7 @@ async fn one(ctx: &Context, namespace: &str) -> Result<Vec<ObjectRef<Permit>>, E
     for (key, finding) in &gone {
         unpermitted::tell_gone(ctx, namespace, (key, finding)).await?;
     }
-    let concerned = concerned(ctx, namespace, new.values().chain(gone.values()));
+    let concerned = concerned(ctx, new.values().chain(gone.values()));
     keep(ctx, namespace, (found, new, gone)).await?;
     Ok(concerned)
 }
@@ -161,28 +161,18 @@ fn exempt(ctx: &Context, namespace: &str) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-/// References to the permits that findings are about.
-fn concerned<'a>(
-    ctx: &Context,
-    namespace: &str,
-    findings: impl Iterator<Item = &'a Finding>,
-) -> Vec<ObjectRef<Permit>> {
+/// Names the permits that findings are about.
+fn concerned<'a>(ctx: &Context, findings: impl Iterator<Item = &'a Finding>) -> Vec<PermitRef> {
     let uids: BTreeSet<_> = findings.map(|f| f.permit_uid.as_str()).collect();
-    let is_meant = |permit: &Permit| {
-        permit.namespace().as_deref() == Some(namespace)
-            && permit.uid().is_some_and(|uid| uids.contains(uid.as_str()))
-    };
     if uids.iter().all(|uid| uid.is_empty()) {
         return Vec::new();
     }
-    let all = ctx.caches.permit_store().state_filter(is_meant);
-    all.iter()
-        .map(|p| ObjectRef::from_obj(p.as_ref()))
-        .collect()
+    ctx.caches
+        .permit_refs(|card| uids.contains(card.uid().as_ref()))
 }
 
 /// The newest permit for a workload.
-pub(super) fn last_permit(ctx: &Context, namespace: &str, key: &str) -> Option<Arc<Permit>> {
+pub(super) fn last_permit(ctx: &Context, namespace: &str, key: &str) -> Option<Permit> {
     let named = ctx.caches.permits_naming(namespace, key).into_iter();
-    named.max_by_key(|permit| permit.creation_timestamp())
+    named.max_by_key(|known| known.card.created())?.whole()
 }

@@ -72,7 +72,7 @@ pub(super) async fn tell(
         .then(|| reference(form, (namespace, name), &one.uid));
     show(
         ctx,
-        (permit.as_deref(), workload),
+        (permit.as_ref(), workload),
         (EventReason::UnpermittedChange, &finding.message),
     )
     .await;
@@ -99,12 +99,17 @@ pub(super) async fn tell_gone(
         what = key,
         "what nobody permitted is gone, or is permitted now"
     );
-    let permits = ctx.caches.permit_store();
-    let permit = permits.find(|p| p.uid().is_some_and(|uid| uid == finding.permit_uid));
+    let uid = finding.permit_uid.as_str();
+    let named = ctx
+        .caches
+        .permit_refs(|card| !uid.is_empty() && card.uid().as_ref() == uid);
+    let permit = named
+        .first()
+        .and_then(|named| ctx.caches.permit(&named.namespace, &named.name));
     let note = format!("no longer: {}", finding.message);
     show(
         ctx,
-        (permit.as_deref(), None),
+        (permit.as_ref(), None),
         (EventReason::UnpermittedChangeGone, &note),
     )
     .await;

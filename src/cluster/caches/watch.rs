@@ -10,17 +10,15 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _};
 use kube::Resource;
 use kube::api::Api;
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use rand::Rng as _;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
-use super::due::Due;
+use super::due::{Due, PermitRef};
 use super::read::trim;
 use super::shelf::{Read, Shelf, Touched};
-use crate::api::Permit;
 
 /// How long one step of a list may take; kube itself would wait for ever.
 pub(super) const LIST_LIMIT: Duration = Duration::from_secs(10);
@@ -32,9 +30,9 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 /// What is read of an object.
 pub(super) type Reads<K, V> = Box<dyn Fn(&K) -> Read<V> + Send + Sync>;
 /// Sees the events of a watch.
-pub(super) type Mirror<K> = Box<dyn FnMut(&Event<K>) + Send>;
+pub(super) type Mirror<K> = Box<dyn Fn(&Event<K>) + Send + Sync>;
 /// The permits that a change concerns.
-pub(super) type Concerns = Box<dyn Fn(&Touched) -> Vec<ObjectRef<Permit>> + Send + Sync>;
+pub(super) type Concerns = Box<dyn Fn(&Touched) -> Vec<PermitRef> + Send + Sync>;
 
 /// A watch of one kind, and what becomes of its objects.
 pub(super) struct Watch<K, V> {
@@ -58,7 +56,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Watches for ever.
-    pub(super) async fn run(mut self, due: Due) {
+    pub(super) async fn run(self, due: Due) {
         let mut trouble = Trouble::new(self.name);
         loop {
             let (api, config) = (self.api.clone(), self.config.clone());
@@ -70,7 +68,7 @@ where
 
     /// Follows one stream of events until it gives no answer.
     async fn follow(
-        &mut self,
+        &self,
         mut events: impl Stream<Item = watcher::Result<Event<K>>> + Unpin,
         with: (&Due, &mut Trouble),
     ) -> &'static str {
@@ -103,7 +101,7 @@ where
         }
     }
 
-    async fn take(&mut self, event: Event<K>, due: &Due) {
+    async fn take(&self, event: Event<K>, due: &Due) {
         let event = event.modify(trim);
         (self.mirror)(&event);
         let touched = self.shelf.take(event, &self.read);
