@@ -66,6 +66,16 @@ const RECONCILE_ERRORS: Named = (
     "looks at a permit that failed",
     &["reason"],
 );
+const UNPERMITTED: Named = (
+    "unpermitted_changes_total",
+    "changes that were found and that nobody permitted",
+    &["kind"],
+);
+const UNPERMITTED_STANDING: Named = (
+    "unpermitted_changes",
+    "changes that stand and that nobody permitted",
+    &["kind"],
+);
 const REPAIRS: Named = (
     "configuration_repairs_total",
     "repairs of the operator's own webhook configurations, policies and bindings",
@@ -106,6 +116,10 @@ pub struct Metrics {
     pub leader: IntGauge,
     /// When the serving certificate expires, in seconds since 1970.
     pub certificate_expiry: Gauge,
+    /// Unpermitted changes that were found, by kind.
+    pub unpermitted_changes: IntCounterVec,
+    /// Unpermitted changes that stand now, by kind.
+    pub unpermitted_standing: IntGaugeVec,
     /// Repairs of what is the operator's own in the cluster, by kind.
     pub configuration_repairs: IntCounterVec,
 }
@@ -141,6 +155,8 @@ impl Metrics {
             reconcile_errors: make.counters(RECONCILE_ERRORS)?,
             leader: make.leader()?,
             certificate_expiry: make.certificate_expiry()?,
+            unpermitted_changes: make.counters(UNPERMITTED)?,
+            unpermitted_standing: make.gauges(UNPERMITTED_STANDING)?,
             configuration_repairs: make.counters(REPAIRS)?,
             figures: Vec::new(),
             registry: registry.clone(),

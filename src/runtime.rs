@@ -22,7 +22,7 @@ use crate::cluster::caches::Feed;
 use crate::cluster::client;
 use crate::cluster::webhook_settings::{Endpoint, Settings, Unlabelled};
 use crate::config::{Command, Config, DefaultMode, Export, LedgerCommand, Run};
-use crate::controller::AdmittedBook;
+use crate::controller::{AdmittedBook, GrantedBook};
 use crate::health::Readiness;
 use crate::ledger::{Range, export_from};
 use crate::metrics::Metrics;
@@ -80,7 +80,8 @@ async fn operate(run: Run) -> anyhow::Result<()> {
     let (leads_in, leads) = watch::channel(false);
     let served = process.keep_certificates(leads);
     let admitted = Arc::new(AdmittedBook::default());
-    let handover = process.take_in(Arc::clone(&admitted));
+    let granted = Arc::new(GrantedBook::default());
+    let handover = process.take_in((Arc::clone(&admitted), Arc::clone(&granted)));
     let gate = Gate {
         client: process.client.clone(),
         caches: Arc::clone(&caches),
@@ -101,6 +102,7 @@ async fn operate(run: Run) -> anyhow::Result<()> {
         settings: process.settings,
         served,
         admitted,
+        granted,
         caches,
         due,
         leads: leads_in,

@@ -546,7 +546,7 @@ fn issuance_waits_for_a_freeze_that_does_not_let_its_class_through() {
             w.frozen = vec![Frozen {
                 name: "year-end".into(),
                 reason: "holidays".into(),
-                until,
+                until: Some(until),
                 lets,
             }];
         })

@@ -118,6 +118,7 @@ fn each_condition_gives_a_reason_of_its_own() {
             ("Succeeded", "Unknown", "Open"),
             ("Held", "False", "NotHeld"),
             ("TemplateOutdated", "False", "TemplateCurrent"),
+            ("UnpermittedChange", "False", "NothingFound"),
         ],
     );
     let soaking = of(&permit().validating());

@@ -30,11 +30,13 @@ pub enum ConditionType {
     Held,
     /// Its template has changed since.
     TemplateOutdated,
+    /// Something stands on its targets that nobody permitted.
+    UnpermittedChange,
 }
 
 impl ConditionType {
     /// Every type, in declared order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Approved,
         Self::Decided,
@@ -45,6 +47,7 @@ impl ConditionType {
         Self::Succeeded,
         Self::Held,
         Self::TemplateOutdated,
+        Self::UnpermittedChange,
     ];
 
     /// What True says, and what False says where it is more than the opposite; for the reference.
@@ -62,6 +65,9 @@ impl ConditionType {
             Self::TemplateOutdated => {
                 "its template has other content since; the permit keeps its own"
             }
+            Self::UnpermittedChange => {
+                "something stands on its targets that nobody permitted; told on the last permit for them"
+            }
         }
     }
 
@@ -78,6 +84,7 @@ impl ConditionType {
             Self::Succeeded => "Succeeded",
             Self::Held => "Held",
             Self::TemplateOutdated => "TemplateOutdated",
+            Self::UnpermittedChange => "UnpermittedChange",
         }
     }
 }

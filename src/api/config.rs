@@ -12,6 +12,15 @@ use super::vocabulary::{Operation, TemplateClass};
 pub const CONFIG_NAME: &str = "permit-config";
 /// The key that holds it, as YAML.
 pub const CONFIG_KEY: &str = "config.yaml";
+/// Label of the ConfigMaps that freeze a namespace after an unpermitted change; its value is the namespace.
+pub const FREEZE_LABEL: &str = "permits.dev/freeze-of";
+/// The key under which such a ConfigMap says why.
+pub const FREEZE_KEY: &str = "because";
+
+/// The name of the ConfigMap that freezes a namespace.
+pub fn freeze_name(namespace: &str) -> String {
+    format!("permit-freeze-{namespace}")
+}
 
 /// What the operator is told beside templates and labels.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +32,18 @@ pub struct PermitConfig {
     /// Who may write what without a permit. Default: nobody. At most 256.
     #[schemars(length(max = 256))]
     pub exemptions: Vec<Exemption>,
+    /// What follows where a change stands that nobody permitted. Default: `Report`.
+    pub on_unpermitted: OnUnpermitted,
+}
+
+/// What follows where a change stands that nobody permitted.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OnUnpermitted {
+    /// It is told of and put on record.
+    #[default]
+    Report,
+    /// Its namespace is frozen too, until a person lifts that by deleting the ConfigMap `permit-freeze-NAMESPACE`.
+    Freeze,
 }
 
 /// A time in which nothing may change: either `from` and `until`, or `recurring`.

@@ -34,6 +34,53 @@ pub struct Facts {
     /// How the namespace is enrolled, so that one made anew is enrolled again. Permits may be issued before it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enrolment: Option<Enrolment>,
+    /// Digest of the spec that was last admitted without a permit, because a template grants it automatically or the
+    /// configuration exempts its writer. By workload.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub granted: BTreeMap<String, String>,
+    /// Which pods each workload ever made with permission: what its controller derives from it is judged by that.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub known: BTreeMap<String, Known>,
+    /// The unpermitted changes that stand, by object.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unpermitted: BTreeMap<String, Finding>,
+}
+
+/// Pods that a workload made with permission, the newest last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Known {
+    /// Prints of pod specs, as the domain makes them.
+    pub prints: Vec<String>,
+    /// `CONTAINER=IMAGE` of each container.
+    pub images: Vec<String>,
+    /// Prints that were told of as unpermitted: what is derived from them is not told of again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
+}
+
+/// A change that stands and that nobody permitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Finding {
+    /// What is wrong, in one word.
+    pub reason: String,
+    /// The same in a sentence.
+    pub message: String,
+    /// UID of the object, empty if it is gone.
+    pub uid: String,
+    /// Digest of what stands there, empty if nothing does.
+    pub digest: String,
+    /// Print of its pods, empty if it makes none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub print: String,
+    /// UID of the last permit for the workload, empty if there was none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub permit_uid: String,
+    /// When it was found.
+    pub since: Option<Time>,
+    /// Key of its record.
+    pub key: String,
 }
 
 /// How a namespace stands: which one it is, and its labels, empty where there are none.

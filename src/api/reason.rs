@@ -49,6 +49,8 @@ vocabulary! {
         NotInReview,
         /// No change was started under it.
         NotStarted,
+        /// The sweep found nothing on its targets that nobody permitted.
+        NothingFound,
         /// It has not come to rest.
         Open,
         /// An approval that counted no longer does: withdrawn, its approver's right gone, or the request edited.
@@ -85,6 +87,8 @@ vocabulary! {
         TemplateResolved,
         /// Nobody has decided yet.
         Undecided,
+        /// Something stands on its targets that nobody permitted.
+        UnpermittedChange,
         /// The guard was content for the whole soak.
         Validated,
         /// The window for what comes next has closed.

@@ -191,6 +191,10 @@ vocabulary! {
         LedgerNotWritable,
         /// Issuance waits until a freeze is over.
         FreezeActive,
+        /// Something stands that nobody permitted.
+        UnpermittedChange,
+        /// What nobody permitted is gone, or is permitted now.
+        UnpermittedChangeGone,
     }
 }
 

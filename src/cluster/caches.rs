@@ -4,6 +4,7 @@
 //! judged. A deny may rest on them; an allow never does (threat row 29). Does not know what they mean.
 
 mod card;
+mod derived;
 mod due;
 mod feed;
 mod packed;
@@ -12,7 +13,7 @@ mod shelf;
 mod watch;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -22,14 +23,16 @@ pub use card::{Card, Known, LEVELS};
 pub use due::{Due, PermitRef};
 pub use feed::{Feed, Watching};
 
-use crate::api::config::CONFIG_NAME;
+use crate::api::config::{CONFIG_NAME, freeze_name};
 use crate::api::facts::{Enrolment, Facts, facts_name};
 use crate::api::kind::WorkloadKind;
 use crate::api::{Approval, ENVIRONMENT_LABEL, GATE_LABEL, Permit};
 use crate::domain::config::Config as Configured;
 use crate::domain::kind::GATED;
+use crate::domain::sweep::Derived;
 use crate::domain::template::{Revision, Template, Unreadable};
 use card::mark;
+use derived::{Derivations, Stirred};
 use read::{Configuration, Current, Place, Versioned};
 use shelf::Shelf;
 use written::Written;
@@ -51,6 +54,11 @@ pub struct Caches {
     /// Of each gated kind, what no controller of another kind answers for.
     workloads: BTreeMap<&'static str, Arc<Shelf<Arc<Value>>>>,
     written: Arc<Written>,
+    /// Of each gated kind, what a controller answers for.
+    derived: Arc<Derivations>,
+    /// Why a namespace is frozen until a person lifts that.
+    freezes: Arc<Shelf<Arc<String>>>,
+    stirred: Arc<Stirred>,
 }
 
 impl Caches {
@@ -69,6 +77,9 @@ impl Caches {
                 .map(|form| (form.word, Arc::default()))
                 .collect(),
             written: Arc::default(),
+            derived: Arc::default(),
+            freezes: Arc::default(),
+            stirred: Arc::default(),
         }
     }
 
@@ -83,6 +94,7 @@ impl Caches {
             self.revisions.filled(),
             self.facts.filled(),
             self.configuration.filled(),
+            self.freezes.filled(),
         ];
         for mut one in all.into_iter().chain(workloads) {
             // Ours to write: the sender lives as long as we do.
@@ -212,6 +224,22 @@ impl Caches {
             keyed.collect::<Vec<_>>()
         };
         self.workloads.iter().flat_map(of_kind).collect()
+    }
+
+    /// Everything in a namespace that says that a controller derived it.
+    pub fn derived_in(&self, namespace: &str) -> Vec<Arc<Derived>> {
+        self.derived.all_in(namespace)
+    }
+
+    /// The namespaces in which a workload, what is derived from one, or what is on record changed since the last time
+    /// that anybody asked.
+    pub fn take_stirred(&self) -> BTreeSet<String> {
+        self.stirred.take()
+    }
+
+    /// Why a namespace is frozen until a person lifts that, if it is.
+    pub fn standing_freeze(&self, namespace: &str) -> Option<Arc<String>> {
+        self.freezes.get(&self.own, &freeze_name(namespace))
     }
 
     /// Every template with its digest and its content as JSON.

@@ -94,9 +94,14 @@ const MOST_FIELDS: usize = 32;
 
 /// Who, beside ourselves, changed the content last. Managers of labels and the like have no part in it.
 pub fn blame<K: Owned>(managed: &[ManagedFieldsEntry], ourselves: &str) -> Change {
+    blame_for(managed, K::PART, ourselves)
+}
+
+/// Who, beside ourselves, changed a part of any object last.
+pub fn blame_for(managed: &[ManagedFieldsEntry], part: &str, ourselves: &str) -> Change {
     let others = managed
         .iter()
-        .filter(|entry| entry.manager.as_deref() != Some(ourselves) && owns_part(entry, K::PART));
+        .filter(|entry| entry.manager.as_deref() != Some(ourselves) && owns_part(entry, part));
     let last = others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0));
     let mut fields = Vec::new();
     if let Some(FieldsV1(set)) = last.and_then(|entry| entry.fields_v1.as_ref()) {

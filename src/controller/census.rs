@@ -1,4 +1,4 @@
-//! Census: how many permits stand in which phase, for the metrics.
+//! Census: how many permits stand in which phase, and how many unpermitted changes stand, for the metrics.
 //!
 //! Read from the cache, every combination set, so that a figure falls back to zero. Decides nothing.
 
@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use super::Context;
 use crate::api::vocabulary::Phase;
 use crate::cluster::caches::LEVELS;
+use crate::domain::kind::GATED;
 
 /// The level of a permit whose template is not known yet.
 const UNKNOWN: &str = "unknown";
 
 /// Counts the permits and shows the figures.
 pub(super) fn take(ctx: &Context) {
+    unpermitted(ctx);
     // Counted where they lie: there may be very many.
     let mut counts = BTreeMap::new();
     ctx.caches
@@ -23,6 +25,26 @@ pub(super) fn take(ctx: &Context) {
             let labels = [phase.as_str(), level];
             ctx.metrics.permits.with_label_values(&labels).set(count);
         }
+    }
+}
+
+/// Counts the unpermitted changes that stand, by kind.
+fn unpermitted(ctx: &Context) {
+    let mut counts: BTreeMap<&str, i64> = GATED.iter().map(|form| (form.word, 0)).collect();
+    for namespace in ctx.caches.namespaces_with_facts() {
+        let facts = ctx.caches.shared_facts(&namespace);
+        for key in facts.iter().flat_map(|facts| facts.unpermitted.keys()) {
+            let kind = key
+                .split_once('/')
+                .and_then(|(kind, _)| counts.get_mut(kind));
+            if let Some(count) = kind {
+                *count += 1;
+            }
+        }
+    }
+    for (kind, count) in counts {
+        let figure = &ctx.metrics.unpermitted_standing;
+        figure.with_label_values(&[kind]).set(count);
     }
 }
 

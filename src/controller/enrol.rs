@@ -20,6 +20,7 @@ use crate::cluster::client::deadline;
 use crate::domain::audit::{Draft, RecordType, Subject};
 use crate::domain::baselines;
 use crate::domain::enrolment::{Step, step};
+use crate::domain::sweep;
 
 /// Looks at every namespace that is gated or was.
 pub(super) async fn keep(ctx: &Context) {
@@ -63,8 +64,10 @@ async fn one(ctx: &Context, namespace: &str, seen: Enrolment) -> Result<(), Erro
 /// Takes the baselines, whatever else is on record about the namespace by then.
 async fn take_in(ctx: &Context, namespace: &str, seen: Enrolment) -> Result<(), Error> {
     let live = ctx.caches.workloads_in(namespace);
+    let derived = ctx.caches.derived_in(namespace);
     facts::edit(ctx, namespace, |facts: &mut Facts| {
         baselines::take_in(facts, &live);
+        sweep::take_in(&mut facts.known, &derived);
         facts.enrolment = Some(seen.clone());
     })
     .await?;

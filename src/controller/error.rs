@@ -36,6 +36,12 @@ pub enum Error {
     /// A rollout could not be paused.
     #[error("pause `{0}`")]
     Pause(String, #[source] CallError),
+    /// An object that seems unpermitted could not be read.
+    #[error("read `{0}`")]
+    Suspect(String, #[source] CallError),
+    /// A namespace could not be frozen.
+    #[error("freeze namespace `{0}`")]
+    Freeze(String, #[source] CallError),
     /// A revision of a template could not be kept.
     #[error("keep revision of template `{0}`")]
     Revision(String, #[source] CallError),
@@ -52,6 +58,8 @@ impl Error {
             Self::Status(..) => "status",
             Self::Revoke(..) => "revoke",
             Self::Pause(..) => "pause",
+            Self::Suspect(..) => "suspect",
+            Self::Freeze(..) => "freeze",
             Self::Revision(..) => "revision",
         }
     }

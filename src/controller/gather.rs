@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject};
 use serde_json::Value;
@@ -19,6 +20,7 @@ use crate::cluster::caches::Known;
 use crate::cluster::client::deadline;
 use crate::cluster::kinds;
 use crate::domain::ballot;
+use crate::domain::config::{Config, Frozen};
 use crate::domain::kind;
 use crate::domain::parse;
 use crate::domain::quorum::{Ballot, Rights};
@@ -69,11 +71,17 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         checks: ctx.guard.facts(&request.uid),
         healthy_for: ctx.guard.healthy_for(&request.uid),
         admitted: ctx.admitted.of(&request.uid),
-        frozen: configured.frozen(now, (&request.namespace, &environment)),
+        frozen: frozen(ctx, &configured, (now, &request.namespace, &environment)),
         unsound,
         // Known from the last try, never found out here: what must not wait for the ledger is decided in here too.
         ledger_writable: !ctx.backlog.is_stalled(),
         refused_rollbacks: ctx.guard.refusals(&request.uid),
+        unpermitted: facts
+            .unpermitted
+            .values()
+            .filter(|finding| finding.permit_uid == request.uid)
+            .map(|finding| finding.message.clone())
+            .collect(),
         revision,
         ballots,
         may_use,
@@ -81,6 +89,18 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         mistakes,
         request,
     }
+}
+
+/// The freezes that are in force: of the calendar, and the one that a person lifts.
+fn frozen(
+    ctx: &Context,
+    configured: &Config,
+    (now, namespace, environment): (Timestamp, &str, &str),
+) -> Vec<Frozen> {
+    let standing = ctx.caches.standing_freeze(namespace);
+    let standing = standing.map(|why| Frozen::after_unpermitted(&why));
+    let calendar = configured.frozen(now, (namespace, environment));
+    standing.into_iter().chain(calendar).collect()
 }
 
 fn is_outdated(ctx: &Context, request: &Request, revision: Option<&Revision>) -> bool {

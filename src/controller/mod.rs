@@ -14,7 +14,9 @@ mod enrol;
 mod error;
 mod events;
 mod facts;
+mod findings;
 mod gather;
+mod granted;
 mod journal;
 mod orphans;
 mod permit;
@@ -24,6 +26,8 @@ mod recorder;
 mod revisions;
 mod rights;
 mod rollback;
+mod sweep;
+mod unpermitted;
 mod watch;
 
 use std::sync::Arc;
@@ -35,6 +39,8 @@ pub use book::GuardBook;
 pub use desk::Desk;
 pub use drifts::record_drifts;
 pub use error::Error;
+pub use findings::FindingBook;
+pub use granted::GrantedBook;
 pub use permit::run;
 pub use recorder::Recorder;
 pub use rights::follow_rights;
@@ -71,6 +77,10 @@ pub struct Context {
     pub desk: Desk,
     /// Who made which change.
     pub admitted: Arc<AdmittedBook>,
+    /// What the gate let pass without a permit.
+    pub granted: Arc<GrantedBook>,
+    /// What sweeps found that is not told yet.
+    pub findings: FindingBook,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The mode of namespaces without a label.

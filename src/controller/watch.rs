@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{ask, is_due};
-use super::{Context, census, enrol, journal, orphans, revisions};
+use super::{Context, census, enrol, journal, orphans, revisions, sweep};
 use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
 use crate::cluster::caches::PermitRef;
@@ -48,13 +48,15 @@ pub async fn watch(ctx: Arc<Context>, due: mpsc::Sender<PermitRef>, stop: Cancel
     let sweeping = every(SWEEP, &stop, || orphans::sweep(&ctx));
     let enrolling = every(TICK, &stop, || enrol::keep(&ctx));
     let counting = every(CENSUS, &stop, || async { census::take(&ctx) });
+    let finding = every(TICK, &stop, || sweep::look(&ctx, &due));
     // None waits for another: a ledger that hangs must not keep up the guard.
     tokio::join!(
-        guard(Arc::clone(&ctx), due, stop.clone()),
+        guard(Arc::clone(&ctx), due.clone(), stop.clone()),
         catching_up,
         sweeping,
         enrolling,
-        counting
+        counting,
+        finding
     );
 }
 

@@ -92,6 +92,8 @@ pub enum RecordType {
     Done,
     /// The permit's final account.
     Closure,
+    /// A change was found that nobody permitted, or one is gone.
+    UnpermittedChange,
     /// Configuration or a template changed.
     Configuration,
     /// Records were lost.

@@ -18,6 +18,7 @@ use write::{Every, Members as _, Present, object_but};
 
 const SPEC: &str = "permit-operator/workload-spec/v1";
 const TEMPLATE: &str = "permit-operator/pod-template/v1";
+const POD: &str = "permit-operator/pod-spec/v1";
 const CONTENT: &str = "permit-operator/object-content/v1";
 const UNREADABLE: &str = "permit-operator/unreadable/v1";
 const PREFIX: &str = "sha256:";
@@ -148,6 +149,15 @@ pub fn template_digest(object: &Value) -> Option<Digest> {
         Pods::Itself => digest(object, |key| key == "spec"),
         Pods::Nowhere => None,
     }
+}
+
+/// The identity of a pod spec, wherever it stands: the same in a workload and in what its controller derives from it,
+/// whose metadata differ.
+pub fn pod_digest(spec: &Value) -> Option<Digest> {
+    let spec = spec.as_object()?;
+    Some(digest_with(POD, |hash| {
+        object_but(hash, spec, |key, value| Present.keeps(key, value))
+    }))
 }
 
 /// Whether a member of an object says what it is for, and not whose it is or how it stands.

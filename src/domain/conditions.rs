@@ -32,6 +32,7 @@ pub(super) fn conditions(walk: &Walk<'_>, rest: &Aftermath) -> Vec<ConditionValu
         (Type::Succeeded, view.succeeded()),
         (Type::Held, view.held()),
         (Type::TemplateOutdated, view.outdated()),
+        (Type::UnpermittedChange, view.unpermitted()),
     ];
     let value = |(type_, said): (Type, Said)| ConditionValue {
         type_,
@@ -285,5 +286,14 @@ impl View<'_, '_> {
         }
         let words = "the template is as it was at the request";
         said(false, Reason::TemplateCurrent.as_str(), words)
+    }
+
+    fn unpermitted(&self) -> Said {
+        let found = &self.walk.world.unpermitted;
+        if found.is_empty() {
+            let words = "nothing was found on its targets that nobody permitted";
+            return said(false, Reason::NothingFound.as_str(), words);
+        }
+        said(true, Reason::UnpermittedChange.as_str(), found.join("; "))
     }
 }

@@ -22,6 +22,8 @@ pub struct Config {
     pub freezes: Vec<Freeze>,
     /// Who may write what without a permit.
     pub exemptions: Vec<wire::Exemption>,
+    /// What follows where a change stands that nobody permitted.
+    pub on_unpermitted: wire::OnUnpermitted,
 }
 
 /// A freeze that can be asked about a moment.
@@ -47,8 +49,8 @@ pub struct Frozen {
     pub name: String,
     /// Why.
     pub reason: String,
-    /// When it is over.
-    pub until: Timestamp,
+    /// When it is over; left out where a person lifts it.
+    pub until: Option<Timestamp>,
     /// Classes of template that it lets through.
     pub lets: Vec<TemplateClass>,
 }
@@ -88,6 +90,7 @@ impl Config {
             digest: digest_of("permit-operator/config/v1", wire).to_string(),
             freezes,
             exemptions: wire.exemptions.clone(),
+            on_unpermitted: wire.on_unpermitted,
         })
     }
 
@@ -102,7 +105,7 @@ impl Config {
             Some(Frozen {
                 name: freeze.name.clone(),
                 reason: freeze.reason.clone(),
-                until: freeze.ends(now)?,
+                until: Some(freeze.ends(now)?),
                 lets: freeze.lets.clone(),
             })
         };
@@ -114,6 +117,18 @@ impl Config {
             .collect();
         frozen.sort_by_key(|frozen| std::cmp::Reverse(frozen.until));
         frozen
+    }
+}
+
+impl Frozen {
+    /// The freeze that followed an unpermitted change.
+    pub fn after_unpermitted(because: &str) -> Self {
+        Self {
+            name: "unpermitted-change".into(),
+            reason: because.to_owned(),
+            until: None,
+            lets: vec![TemplateClass::Emergency],
+        }
     }
 }
 

@@ -41,6 +41,7 @@ mod revisit;
 pub mod rollout;
 pub mod scope;
 pub mod standing;
+pub mod sweep;
 pub mod template;
 pub mod trace;
 pub mod verdict_line;

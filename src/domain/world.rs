@@ -64,6 +64,8 @@ pub struct World {
     pub ledger_writable: bool,
     /// How often the rollback was refused, by target.
     pub refused_rollbacks: BTreeMap<String, u32>,
+    /// What stands on its targets and nobody permitted, where it is the last permit for them.
+    pub unpermitted: Vec<String>,
 }
 
 /// One target as it is.

@@ -20,7 +20,9 @@ use crate::cluster::leadership::Leadership;
 use crate::cluster::lease::{Lease, LeaseSettings};
 use crate::cluster::webhook_settings::Settings;
 use crate::config::Run;
-use crate::controller::{self, AdmittedBook, Context, Desk, GuardBook, Recorder};
+use crate::controller::{
+    self, AdmittedBook, Context, Desk, FindingBook, GrantedBook, GuardBook, Recorder,
+};
 use crate::domain::leadership::Timing;
 use crate::ledger::{Backlog, Opening, Place, highest_fence};
 use crate::metrics::Metrics;
@@ -40,6 +42,7 @@ pub(super) struct Leader {
     pub(super) settings: Settings,
     pub(super) served: watch::Receiver<Option<Arc<Served>>>,
     pub(super) admitted: Arc<AdmittedBook>,
+    pub(super) granted: Arc<GrantedBook>,
     pub(super) caches: Arc<Caches>,
     pub(super) due: Due,
     pub(super) leads: watch::Sender<bool>,
@@ -111,6 +114,8 @@ impl Leader {
             guard: GuardBook::default(),
             desk: Desk::default(),
             admitted: self.admitted,
+            granted: self.granted,
+            findings: FindingBook::default(),
             default_mode: super::default_mode(self.run.default_mode),
             clock: self.clock,
             leadership: Arc::new(leadership),

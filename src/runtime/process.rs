@@ -13,8 +13,9 @@ use crate::cluster::caches::{Caches, Watching};
 use crate::cluster::certificates::{Certificates, Served};
 use crate::cluster::webhook_settings::Settings;
 use crate::config::Run;
-use crate::controller::AdmittedBook;
+use crate::controller::{AdmittedBook, GrantedBook};
 use crate::domain::certificate::Wanted;
+use crate::domain::sweep::Granted;
 use crate::domain::world::Admitted;
 use crate::health::{self, Part, Readiness};
 use crate::metrics::Metrics;
@@ -98,15 +99,38 @@ impl Process {
     }
 
     /// Takes in what the gate hands over.
-    pub(super) fn take_in(&self, book: Arc<AdmittedBook>) -> mpsc::Sender<Handover> {
+    pub(super) fn take_in(
+        &self,
+        (admitted, granted): (Arc<AdmittedBook>, Arc<GrantedBook>),
+    ) -> mpsc::Sender<Handover> {
         let (handover, mut handovers) = handover::channel();
+        let lost = self.metrics.handover_lost.clone();
         self.spawn("intake", async move {
             while let Some(handover) = handovers.recv().await {
-                let admitted = Admitted {
-                    username: handover.username,
-                    decision_id: handover.decision_id,
-                };
-                book.note(&handover.permit_uid, admitted);
+                match handover {
+                    Handover::Permitted {
+                        permit_uid,
+                        username,
+                        decision_id,
+                    } => {
+                        let by = Admitted {
+                            username,
+                            decision_id,
+                        };
+                        admitted.note(&permit_uid, by);
+                    }
+                    Handover::Granted {
+                        namespace,
+                        key,
+                        before,
+                        digest,
+                    } => {
+                        let after = digest;
+                        if !granted.note(&namespace, Granted { key, before, after }) {
+                            lost.inc();
+                        }
+                    }
+                }
             }
         });
         handover

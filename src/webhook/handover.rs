@@ -6,13 +6,27 @@ use tokio::sync::mpsc;
 
 /// An admitted change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Handover {
-    /// UID of the permit that covers it.
-    pub permit_uid: String,
-    /// Who made it.
-    pub username: String,
-    /// The decision that admitted it.
-    pub decision_id: String,
+pub enum Handover {
+    /// One under a permit.
+    Permitted {
+        /// UID of the permit that covers it.
+        permit_uid: String,
+        /// Who made it.
+        username: String,
+        /// The decision that admitted it.
+        decision_id: String,
+    },
+    /// One that needs no permit: a template grants it, or the configuration exempts its writer.
+    Granted {
+        /// The namespace.
+        namespace: String,
+        /// Key of the workload.
+        key: String,
+        /// Digest of its spec before, empty if there was none: what was not in order does not become so by this.
+        before: String,
+        /// Digest of its new spec, empty for a deletion.
+        digest: String,
+    },
 }
 
 /// The most handovers that may wait.

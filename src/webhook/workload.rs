@@ -21,6 +21,7 @@ use crate::api::kind::WorkloadKind;
 use crate::api::vocabulary::{GateMode, Phase};
 use crate::cluster::caches::{Card, Known};
 use crate::cluster::client::CallError;
+use crate::domain::config::Frozen;
 use crate::domain::gate::{Candidate, Code, GateDecision, GateWorld, gate as judge};
 use crate::domain::parse;
 use crate::domain::standing::environment_of;
@@ -162,7 +163,10 @@ async fn gather(
         Err(why) => (Arc::default(), Some(why)),
     };
     let (templates, unreadable) = gate.caches.templates();
-    let frozen = config.frozen(now, (&namespace, &environment));
+    let mut frozen = config.frozen(now, (&namespace, &environment));
+    // It lasts longer than any calendar says.
+    let standing = gate.caches.standing_freeze(&namespace);
+    frozen.splice(..0, standing.map(|why| Frozen::after_unpermitted(&why)));
     let of_user = |e: &&Exemption| e.username == request.user_info.username;
     let exemptions = config.exemptions.iter().filter(of_user).cloned().collect();
     let facts = gate.caches.shared_facts(&namespace);
@@ -249,7 +253,7 @@ fn facts_about(facts: &Facts, key: &str, candidates: &[Candidate]) -> Facts {
         baselines: baselines.into_iter().map(|b| (key.to_owned(), b)).collect(),
         armed: armed.map(|(uid, a)| (uid.clone(), a.clone())).collect(),
         spent: spent.collect(),
-        enrolment: None,
+        ..Facts::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Changes to workloads in an enforced namespace.
 
+use permit_operator::webhook::handover::Handover;
 use serde_json::{Value, json};
 
 use crate::site::{APPROVAL, PERMIT, Site, deployment, permit, rollout};
@@ -22,10 +23,15 @@ async fn what_was_permitted_is_admitted_and_handed_over() {
     assert_eq!(annotations["permit"], "checkout-1");
     assert_eq!(annotations["decision"], "admit");
     let handover = site.handovers.try_recv().unwrap();
-    assert_eq!(
-        (handover.permit_uid.as_str(), handover.username.as_str()),
-        ("p-1", "alice")
-    );
+    let Handover::Permitted {
+        permit_uid,
+        username,
+        ..
+    } = handover
+    else {
+        panic!("it is under a permit: {handover:?}")
+    };
+    assert_eq!((permit_uid.as_str(), username.as_str()), ("p-1", "alice"));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::fs;
 use clap::CommandFactory as _;
 use permit_operator::api::all_crds;
 use permit_operator::api::approval::Approval;
+use permit_operator::api::config::CONFIG_KEY;
 use permit_operator::api::permit::Permit;
 use permit_operator::api::template::PermitTemplate;
 use permit_operator::cli;
@@ -82,6 +83,10 @@ fn with_digests(text: &str) -> String {
 
 /// What is wrong with an object of ours: against its schema, as its type, and by the operator's own parser.
 fn mistakes(kind: &str, object: &Value) -> Vec<String> {
+    if kind == "ConfigMap" {
+        let text = object["data"][CONFIG_KEY].as_str().unwrap_or_default();
+        return parse::config(text).err().into_iter().collect();
+    }
     let crds = all_crds();
     let crd = crds.iter().find(|(_, crd)| crd.spec.names.kind == kind);
     let Some((_, crd)) = crd else {

@@ -14,7 +14,7 @@ const MUTATING: &str = "mutatingwebhookconfiguration/gate.permits.dev";
 const REPAIRS: &str = "permit_configuration_repairs_total";
 
 /// The operator itself may delete nothing.
-const DELETER: &str = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: deleter}\nrules:\n\
+pub(crate) const DELETER: &str = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: deleter}\nrules:\n\
     - {apiGroups: [admissionregistration.k8s.io], resources: ['*'], verbs: [delete]}\n---\n\
     apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: deleter}\n\
     roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: deleter}\nsubjects:\n\

@@ -215,6 +215,7 @@ pub(crate) fn permit() -> Scene {
         admitted: None,
         ledger_writable: true,
         refused_rollbacks: BTreeMap::new(),
+        unpermitted: Vec::new(),
     };
     Scene {
         template: template("standard", 2),
@@ -475,7 +476,7 @@ pub(crate) fn gate_of(world: &World) -> GateWorld {
             baselines: [(KEY.to_owned(), baseline(&old()))].into(),
             armed: world.armed.iter().map(|a| (uid(), a.clone())).collect(),
             spent: world.spent.iter().map(|s| (uid(), s.clone())).collect(),
-            enrolment: None,
+            ..Facts::default()
         }),
         templates: candidate.template.iter().cloned().collect(),
         unreadable: Vec::new(),

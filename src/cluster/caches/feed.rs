@@ -15,8 +15,8 @@ use super::due::{Due, PermitRef};
 use super::shelf::{Read, Shelf, Touched};
 use super::watch::{Concerns, LIST_LIMIT, Watch};
 use super::{Caches, read};
-use crate::api::config::CONFIG_NAME;
-use crate::api::facts::{FACTS_LABEL, REVISION_LABEL};
+use crate::api::config::{CONFIG_NAME, FREEZE_LABEL};
+use crate::api::facts::{FACTS_LABEL, REVISION_LABEL, facts_name};
 use crate::cluster::kinds::resource;
 use crate::domain::kind::{Form, GATED};
 
@@ -58,6 +58,7 @@ impl Feed {
             sources.revisions(),
             sources.facts(),
             sources.configuration(),
+            sources.freezes(),
         ];
         let workloads = GATED.iter().filter_map(|form| sources.workloads(form));
         Self {
@@ -142,7 +143,11 @@ impl Sources<'_> {
             Arc::clone(&self.caches.written),
             Arc::clone(&self.caches.facts),
         );
+        let stirred = Arc::clone(&self.caches.stirred);
         let caught_up = move |t: &Touched| {
+            if let Some(namespace) = t.name.strip_prefix(&facts_name("")) {
+                stirred.note(namespace);
+            }
             written.forget(&t.name, facts.get(&t.namespace, &t.name).as_deref());
             Vec::new()
         };
@@ -166,9 +171,23 @@ impl Sources<'_> {
         self.watching(watch)
     }
 
+    fn freezes(&self) -> Watching {
+        let watch: Watch<ConfigMap, _> = self.of_own(
+            ("freezes", FREEZE_LABEL),
+            &self.caches.freezes,
+            read::freeze,
+        );
+        self.watching(watch)
+    }
+
     fn workloads(&self, form: &'static Form) -> Option<Watching> {
         let caches = Arc::clone(self.caches);
+        let (stirred, derived) = (
+            Arc::clone(&self.caches.stirred),
+            Arc::clone(&self.caches.derived),
+        );
         let concerns: Concerns = Box::new(move |t| {
+            stirred.note(&t.namespace);
             caches.open_permits_naming(&t.namespace, &format!("{}/{}", form.word, t.name))
         });
         let watch: Watch<DynamicObject, _> = Watch {
@@ -178,6 +197,7 @@ impl Sources<'_> {
             patience: LIST_LIMIT,
             shelf: Arc::clone(self.caches.workloads.get(form.word)?),
             read: Box::new(move |object| read::workload(form, object)),
+            mirror: Box::new(move |event| derived.take(form, event)),
             concerns,
         };
         Some(self.watching(watch))
@@ -201,6 +221,7 @@ impl Sources<'_> {
             patience: LIST_LIMIT,
             shelf: Arc::clone(on),
             read: Box::new(read),
+            mirror: Box::new(|_| {}),
             concerns: Box::new(|_| Vec::new()),
         }
     }

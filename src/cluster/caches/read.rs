@@ -12,7 +12,7 @@ use kube::{Resource, ResourceExt as _};
 use serde_json::Value;
 
 use super::shelf::Read;
-use crate::api::config::{CONFIG_KEY, CONFIG_NAME};
+use crate::api::config::{CONFIG_KEY, CONFIG_NAME, FREEZE_KEY, FREEZE_LABEL, freeze_name};
 use crate::api::facts::{CURRENT_SINCE, DATA_KEY, FACTS_LABEL, Facts, REVISION_LABEL, facts_name};
 use crate::api::template::PermitTemplateSpec;
 use crate::api::{Approval, PermitTemplate};
@@ -153,6 +153,17 @@ pub(super) fn configuration(map: &ConfigMap) -> Read<Arc<Configuration>> {
     Read {
         keys: Vec::new(),
         value,
+    }
+}
+
+/// Why a namespace is frozen; a ConfigMap under another name than the namespace's own is no freeze.
+pub(super) fn freeze(map: &ConfigMap) -> Read<Arc<String>> {
+    let of = map.labels().get(FREEZE_LABEL);
+    let is_it = of.is_some_and(|namespace| map.name_any() == freeze_name(namespace));
+    let because = map.data.as_ref().and_then(|data| data.get(FREEZE_KEY));
+    Read {
+        keys: Vec::new(),
+        value: is_it.then(|| Arc::new(because.cloned().unwrap_or_default())),
     }
 }
 

@@ -29,6 +29,8 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is read of an object.
 pub(super) type Reads<K, V> = Box<dyn Fn(&K) -> Read<V> + Send + Sync>;
+/// Sees the events of a watch.
+pub(super) type Mirror<K> = Box<dyn Fn(&Event<K>) + Send + Sync>;
 /// The permits that a change concerns.
 pub(super) type Concerns = Box<dyn Fn(&Touched) -> Vec<PermitRef> + Send + Sync>;
 
@@ -43,6 +45,8 @@ pub(super) struct Watch<K, V> {
     pub(super) shelf: Arc<Shelf<V>>,
     /// What is read of an object.
     pub(super) read: Reads<K, V>,
+    /// Sees each event before the shelf does.
+    pub(super) mirror: Mirror<K>,
     pub(super) concerns: Concerns,
 }
 
@@ -99,6 +103,7 @@ where
 
     async fn take(&self, event: Event<K>, due: &Due) {
         let event = event.modify(trim);
+        (self.mirror)(&event);
         let touched = self.shelf.take(event, &self.read);
         // Named only when they can be found: whoever looks at once must see what is new.
         due.name(|| touched.iter().flat_map(&self.concerns).collect())

@@ -183,9 +183,12 @@ impl<'a> Walk<'a> {
             .iter()
             .filter(|f| !f.lets.contains(&class));
         let freeze = stopping.next()?;
-        let (name, reason, until) = (&freeze.name, &freeze.reason, stamp(freeze.until));
+        let (name, reason) = (&freeze.name, &freeze.reason);
+        let until = freeze
+            .until
+            .map_or_else(|| "a person lifts it".to_owned(), stamp);
         Some((
-            Some(freeze.until),
+            freeze.until,
             format!("freeze {name} until {until}: {reason}"),
         ))
     }

@@ -17,12 +17,10 @@ pub(super) fn stops(world: &GateWorld) -> Option<Judged> {
         return Some(Judged::deny(Code::GateUnavailable, why));
     }
     let freeze = world.frozen.first()?;
-    let why = format!(
-        "until {}: freeze {} ({})",
-        stamp(freeze.until),
-        freeze.name,
-        freeze.reason
-    );
+    let until = freeze
+        .until
+        .map_or_else(|| "a person lifts it".to_owned(), stamp);
+    let why = format!("until {until}: freeze {} ({})", freeze.name, freeze.reason);
     Some(Judged::deny(Code::FreezeActive, why))
 }
 

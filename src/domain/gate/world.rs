@@ -11,7 +11,7 @@ use crate::domain::config::Frozen;
 use crate::domain::quorum::Ballot;
 use crate::domain::request::Request;
 use crate::domain::template::{Template, Unreadable};
-use crate::domain::trace::Trace;
+use crate::domain::trace::{Rule, Trace, Verdict};
 
 /// Everything that a decision about one change may see.
 #[derive(Clone, Debug)]
@@ -284,4 +284,20 @@ pub struct GateDecision {
     pub trace: Trace,
     /// The whole message of a denial, at most 1,000 bytes; its first line stands alone.
     pub message: String,
+}
+
+impl GateDecision {
+    /// Whether it admits a change that somebody has to grant, without a permit: a template grants it automatically, or
+    /// the configuration exempts its writer.
+    pub fn is_granted(&self) -> bool {
+        let passed = |rule: Rule| {
+            let mut steps = self.trace.0.iter();
+            steps.any(|step| step.rule == rule && step.verdict == Verdict::Pass)
+        };
+        // What is exempt by its shape is no change that anybody judges.
+        let is_without_permit = self.judged.admits && self.judged.permit_uid.is_none();
+        is_without_permit
+            && passed(Rule::Change)
+            && (passed(Rule::Template) || passed(Rule::Exemption))
+    }
 }

@@ -6,7 +6,7 @@ use crate::domain::decide::Decision;
 use crate::domain::world::World;
 
 /// What programs wait for (`ux.md`, Conditions on Permit).
-const TYPES: [&str; 10] = [
+const TYPES: [&str; 11] = [
     "Accepted",
     "Approved",
     "Decided",
@@ -17,6 +17,7 @@ const TYPES: [&str; 10] = [
     "Succeeded",
     "Held",
     "TemplateOutdated",
+    "UnpermittedChange",
 ];
 
 pub(super) fn phase(_: &World, decision: &Decision) -> Option<String> {

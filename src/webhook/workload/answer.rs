@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use tracing::info;
 
 use crate::api::vocabulary::GateMode;
+use crate::domain::canonical::spec_digest;
 use crate::domain::gate::{DRY_RUN_ADMITS, DRY_RUN_DENIES, GateDecision, GateWorld, Judged};
 use crate::webhook::Gate;
 use crate::webhook::handover::Handover;
@@ -39,9 +41,11 @@ pub(super) fn answer(
     }
     if answer.is_allowed()
         && !request.is_dry_run()
-        && let Some(permit_uid) = &judged.permit_uid
+        && let Some(handover) = handover(decision, world)
+        && gate.handover.try_send(handover).is_err()
     {
-        hand_over(gate, permit_uid, world);
+        // Never waited for: a full channel is a loss that is counted.
+        gate.metrics.handover_lost.inc();
     }
     answer
 }
@@ -82,14 +86,28 @@ fn admitted(judged: &Judged) -> Answer {
     notes.fold(answer, |answer, note| answer.warn(note))
 }
 
-/// Never waited for: a full channel is a loss that is counted.
-fn hand_over(gate: &Gate, permit_uid: &str, world: &GateWorld) {
-    let handover = Handover {
-        permit_uid: permit_uid.to_owned(),
-        username: world.username.clone(),
-        decision_id: world.decision_id.clone(),
-    };
-    if gate.handover.try_send(handover).is_err() {
-        gate.metrics.handover_lost.inc();
+/// What the leader has to know of a change: who made it under a permit, or what was let pass without one.
+fn handover(decision: &GateDecision, world: &GateWorld) -> Option<Handover> {
+    let judged = &decision.judged;
+    if let Some(permit_uid) = &judged.permit_uid {
+        return Some(Handover::Permitted {
+            permit_uid: permit_uid.clone(),
+            username: world.username.clone(),
+            decision_id: world.decision_id.clone(),
+        });
     }
+    if !decision.is_granted() || world.is_scale {
+        return None;
+    }
+    let digest = |object: &Option<Value>| match object {
+        Some(object) => Some(spec_digest(object)?.to_string()),
+        None => Some(String::new()),
+    };
+    let (before, digest) = (digest(&world.old)?, digest(&world.new)?);
+    (before != digest).then(|| Handover::Granted {
+        namespace: world.namespace.clone(),
+        key: world.key(),
+        before,
+        digest,
+    })
 }
