@@ -36,10 +36,10 @@ corpus: ## try the Deployments of CORPUS=DIR (several: separated by spaces) on a
 	$(CARGO) build --workspace --bins
 	$(BIN)/corpus $(CORPUS)
 
-bench: ## measure, and write target/bench/report.md; nothing is asserted
+bench: ## measure, and write target/bench/report.md; FIGURES="rest many" for those alone; nothing is asserted
 	@echo "bench: building in the release profile (ten minutes and more, the first time)"
 	$(CARGO) build --release --workspace --bin permit-operator --bin example-server
-	$(CARGO) bench --workspace --bench figures
+	$(CARGO) bench --workspace --bench figures -- $(FIGURES)
 
 crds: ## write crds/ anew from the types in src/api
 	UPDATE=1 $(CARGO) test --test crds

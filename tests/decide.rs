@@ -14,8 +14,9 @@ use k8s_openapi::jiff::Timestamp;
 use permit_operator::api::facts::Prior;
 use permit_operator::api::template::OnRevoke;
 use permit_operator::api::vocabulary::{
-    Decision as Said, Operation, Outcome, Phase, RevocationReason,
+    Decision as Said, Operation, Outcome, Phase, RevocationReason, TemplateClass,
 };
+use permit_operator::domain::config::Frozen;
 use permit_operator::domain::decide::{Decision, decide};
 use permit_operator::domain::effect::Effect;
 use permit_operator::domain::invariant;
@@ -538,6 +539,38 @@ fn issuance_waits_for_the_record() {
 }
 
 #[test]
+fn issuance_waits_for_a_freeze_that_does_not_let_its_class_through() {
+    let frozen = |lets: Vec<TemplateClass>| {
+        reviewed().approved_by("bob").with(move |w| {
+            let until = w.now + Duration::from_secs(5);
+            w.frozen = vec![Frozen {
+                name: "year-end".into(),
+                reason: "holidays".into(),
+                until,
+                lets,
+            }];
+        })
+    };
+    let waits = frozen(vec![TemplateClass::Emergency]);
+    let decision = check(&waits, Phase::Approved, "FreezeActive");
+    assert!(decision.before.is_empty(), "nothing is armed");
+    assert!(
+        decision
+            .revisit
+            .is_some_and(|turn| turn <= Duration::from_secs(6))
+    );
+    check(
+        &frozen(vec![TemplateClass::Standard]),
+        Phase::Issued,
+        "AwaitingChange",
+    );
+    let unsound = reviewed()
+        .approved_by("bob")
+        .with(|w| w.unsound = Some("freezes[0]".into()));
+    check(&unsound, Phase::Approved, "FreezeActive");
+}
+
+#[test]
 fn an_issuance_that_was_interrupted_keeps_its_time() {
     let scene = permit()
         .approved_by("bob")
@@ -1002,6 +1035,74 @@ fn a_rollout_that_falls_back_stops_the_validation() {
         Phase::Validating,
         "RollingOut",
     );
+}
+
+#[test]
+fn people_are_told_once_that_something_waits_or_is_held_and_when_it_goes_on() {
+    let told = |scene: &Scene| -> Vec<&'static str> {
+        of(scene).announcements.iter().map(|a| a.reason).collect()
+    };
+    let stalled = reviewed()
+        .approved_by("bob")
+        .with(|w| w.ledger_writable = false);
+    assert!(told(&stalled).contains(&"LedgerNotWritable"));
+    let status = of(&stalled).status;
+    let again = reviewed().approved_by("bob").with(move |w| {
+        w.ledger_writable = false;
+        w.recorded = status.clone();
+    });
+    assert!(
+        !told(&again).contains(&"LedgerNotWritable"),
+        "it is told once"
+    );
+    let held = permit().validating().checked(Health::Breached, Due::Hold);
+    assert!(told(&held).contains(&"PermitHeld"));
+    let status = of(&held).status;
+    let at_hold = status.clone();
+    let still = held.with(move |w| w.recorded = at_hold.clone());
+    assert!(!told(&still).contains(&"PermitHeld"), "it is told once");
+    let freed = permit()
+        .validating()
+        .with(move |w| w.recorded = status.clone());
+    assert!(told(&freed).contains(&"PermitResumed"));
+}
+
+#[test]
+fn a_rollout_that_falls_back_for_good_is_undone() {
+    let fallen = |rollout| permit().validating().after(3 * HOUR).rolling(rollout);
+    for rollout in [
+        Rollout::Progressing("1 of 2".into()),
+        Rollout::Stuck("gave up".into()),
+    ] {
+        let decision = steps(
+            &fallen(rollout),
+            Event::Revoked,
+            Phase::Revoked,
+            "TimeExceeded",
+        );
+        assert!(rolls_back(&decision));
+    }
+    let stuck = permit()
+        .validating()
+        .rolling(Rollout::Stuck("gave up".into()));
+    steps(&stuck, Event::Revoked, Phase::Revoked, "TimeExceeded");
+}
+
+#[test]
+fn t30_an_executor_that_somebody_wrote_into_the_status_is_written_over() {
+    let scene = permit()
+        .executing()
+        .rolling(Rollout::Progressing("1 of 2".into()));
+    let scene = scene.with(|w| {
+        let forged = w.recorded.execution.as_mut().unwrap();
+        forged.executor = Some("mallory".into());
+        w.admitted = Some(Admitted {
+            username: "ana".into(),
+            decision_id: "d-9".into(),
+        });
+    });
+    let execution = of(&scene).status.execution.unwrap();
+    assert_eq!(execution.executor.as_deref(), Some("ana"));
 }
 
 #[test]

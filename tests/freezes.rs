@@ -111,6 +111,11 @@ fn a_configuration_that_cannot_be_read_stops_everything_but_emergencies_and_the_
     assert_ne!(gate(&through).judged.code, Code::GateUnavailable);
 }
 
+/// One thing that is different.
+type Edit = fn(&mut GateWorld);
+/// Where a window may stand.
+type Put = fn(&mut GateWorld, Vec<Recurring>);
+
 fn exempt(operations: &[Operation]) -> GateWorld {
     let mut world = permit().gate();
     world.candidates.clear();
@@ -131,7 +136,6 @@ fn exempt(operations: &[Operation]) -> GateWorld {
 fn t27_an_exemption_is_for_exactly_its_user_kind_place_and_operations() {
     judged(&exempt(&[Operation::Scale]), Code::Admitted);
     judged(&exempt(&[Operation::Restart]), Code::PermitRequired);
-    type Edit = fn(&mut GateWorld);
     let edits: [Edit; 6] = [
         |w| w.username = "system:serviceaccount:keda:evil".into(),
         |w| w.has_credential = false,
@@ -167,7 +171,6 @@ fn a_recurring_window_of_template_or_permit_says_when_it_opens() {
         let now: u32 = world.now.to_string()[11..13].parse().unwrap();
         (now + ahead) % 24
     };
-    type Put = fn(&mut GateWorld, Vec<Recurring>);
     let places: [Put; 2] = [
         |w, windows| w.candidates[0].template.as_mut().unwrap().openings = windows,
         |w, windows| w.candidates[0].request.openings = windows,

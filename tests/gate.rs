@@ -16,7 +16,8 @@ use permit_operator::api::vocabulary::{
     Decision, GateMode, Operation, Outcome, Phase, RevocationReason,
 };
 use permit_operator::domain::gate::{Code, GateWorld, gate, line};
-use permit_operator::domain::template::{Level, Template};
+use permit_operator::domain::parse;
+use permit_operator::domain::template::{Level, Template, Unreadable};
 use scene::*;
 use serde_json::{Value, json};
 
@@ -308,6 +309,57 @@ fn an_automatic_template_grants_what_it_names() {
         "",
     );
     denies(&templates(vec![]), Code::PermitRequired, "");
+}
+
+/// One that cannot be read, of this level, for these operations.
+fn unreadable(level: i32, operations: &[Operation]) -> Unreadable {
+    let mut spec = json!({"level": level, "approval": {"rules": [{"roles": ["sre"]}]},
+        "execution": {"recurring": [{"cron": "never ever", "duration": "1h"}]}});
+    spec["appliesTo"] = json!({"operations": operations});
+    let spec = serde_json::from_value(spec).unwrap();
+    *parse::governing("broken", "", &spec).unwrap_err()
+}
+
+#[test]
+fn a_template_that_cannot_be_read_stops_what_a_lower_one_would_grant_automatically() {
+    let broken = |level, operations: &[Operation]| {
+        let world = templates(vec![automatic("all", &[])]);
+        with(world, |w| {
+            w.unreadable = vec![unreadable(level, operations)];
+        })
+    };
+    for level in [0, 2] {
+        let world = broken(level, &[]);
+        let told = "template broken cannot be read: spec.execution.recurring[0]";
+        denies(&world, Code::GateUnavailable, told);
+        let message = gate(&world).message;
+        assert!(message.contains(told), "{message}");
+        assert!(
+            message.contains("kubectl permit template lint"),
+            "{message}"
+        );
+    }
+    // It has no say in other operations, nor in an emergency.
+    admits(&broken(2, &[Operation::Scale]));
+    let mut emergency = broken(2, &[]);
+    emergency.unreadable[0].level = Level::Emergency;
+    admits(&emergency);
+    // Where a permit is needed anyway, that is said.
+    let needed = with(templates(vec![template("high", 2)]), |w| {
+        w.unreadable = vec![unreadable(2, &[])];
+    });
+    denies(&needed, Code::PermitRequired, "");
+}
+
+#[test]
+fn a_template_that_cannot_be_read_is_not_undercut_by_a_permit_below_it() {
+    let permitted = |level| {
+        with(permit().issued().gate(), |w| {
+            w.unreadable = vec![unreadable(level, &[])];
+        })
+    };
+    denies(&permitted(4), Code::PermitScope, "`broken` (level 4)");
+    admits(&permitted(1));
 }
 
 #[test]

@@ -7,6 +7,8 @@
 #[path = "support/scene.rs"]
 mod scene;
 
+use std::collections::BTreeMap;
+
 use permit_operator::api::facts::Prior;
 use permit_operator::api::kind::WorkloadKind;
 use permit_operator::api::vocabulary::Operation;
@@ -276,7 +278,7 @@ fn t58_an_autoscaler_is_a_scale_whatever_of_it_changes() {
     let mut world = world(form, Some(scaler(3)), Some(scaler(300)));
     denies(&world, Code::PermitScope);
     let target = &mut world.candidates[0].request.spec.targets[0];
-    (target.images, target.operations) = (Default::default(), vec![Operation::Scale]);
+    (target.images, target.operations) = (BTreeMap::default(), vec![Operation::Scale]);
     let change = gate(&world);
     assert_ne!(change.judged.code, Code::PermitScope, "{:?}", change.judged);
 }

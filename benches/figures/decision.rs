@@ -46,7 +46,8 @@ async fn one(report: &mut Report, warm_up: WarmUp, count: usize) -> Result<f64> 
     let found = find();
     let permit = found.first().context("the caches do not know the permit")?;
     ensure!(found.len() == 1, "{} permits name {WORKLOAD}", found.len());
-    let world = covered(permit)?;
+    let permit = permit.asking().context("the permit cannot be read")?;
+    let world = covered(&permit)?;
     let decision = gate(&world);
     ensure!(decision.judged.admits, "not admitted: {}", decision.message);
     let whole = || (find(), gate(&world));

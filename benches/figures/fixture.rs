@@ -124,6 +124,7 @@ pub(crate) fn covered(permit: &Permit) -> Result<GateWorld> {
         frozen: Vec::new(),
         unsound: None,
         exemptions: Vec::new(),
+        unreadable: Vec::new(),
         facts: Some(facts),
         candidates: vec![candidate(request, &template, &digest)],
         templates: vec![template],

@@ -5,6 +5,8 @@
 use std::fs;
 use std::process::Command;
 
+use anyhow::{Context, Result};
+
 /// Facts by name, in the order of the table.
 pub(crate) struct Machine(Vec<(&'static str, String)>);
 
@@ -63,13 +65,25 @@ fn read(path: &str) -> String {
 }
 
 /// What follows the colon on the line that begins with `key`.
-pub(crate) fn after(text: &str, key: &str) -> String {
+fn after(text: &str, key: &str) -> String {
     let line = text.lines().find(|line| line.starts_with(key));
     let value = line.and_then(|line| line.split_once(':'));
     value.map_or_else(
         || "unknown".to_owned(),
         |(_, value)| value.trim().to_owned(),
     )
+}
+
+/// A line of a process's /proc/PID/status, in MiB.
+pub(crate) fn memory_mib(pid: i32, key: &str) -> Result<f64> {
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).context("read a process's memory")?;
+    let value = after(&status, key);
+    let kibibytes = value
+        .split_whitespace()
+        .next()
+        .and_then(|n| n.parse::<f64>().ok());
+    Ok(kibibytes.with_context(|| format!("no {key} in /proc"))? / 1024.0)
 }
 
 fn rustc() -> String {

@@ -8,12 +8,14 @@ mod breach;
 mod canned;
 mod decision;
 mod fixture;
+mod known;
 mod lifecycle;
 mod machine;
 mod many;
 mod measure;
 mod report;
 mod rest;
+mod reviewed;
 mod serve;
 mod site;
 mod tls;
@@ -47,6 +49,9 @@ struct Arguments {
     /// Serve with this behind the server: what the benchmarks start of themselves.
     #[arg(long, hide = true, value_enum)]
     serve: Option<Behind>,
+    /// Know what there is at this API server: what the benchmarks start of themselves.
+    #[arg(long, hide = true)]
+    know: Option<String>,
 }
 
 /// The parts, in the order in which they run.
@@ -58,6 +63,8 @@ enum Part {
     Answer,
     /// CPU time of a review over TLS, against an empty handler.
     Https,
+    /// Memory, start and second list with 100,000 permits.
+    Known,
     /// Calls and memory at rest.
     Rest,
     /// Writes of a lifecycle, admission calls of a rollout.
@@ -76,6 +83,9 @@ async fn main() -> Result<()> {
     if let Some(behind) = arguments.serve {
         return serve::serve(behind).await;
     }
+    if let Some(url) = arguments.know {
+        return known::know(&url).await;
+    }
     let warm_up = WarmUp::new(arguments.warm_up)?;
     let mut asked_to_end = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     // Whichever ends first, what was started is dropped and with it ended.
@@ -92,12 +102,13 @@ async fn main() -> Result<()> {
 async fn run(parts: &[Part], warm_up: WarmUp) -> Result<()> {
     let wanted = |part: &Part| parts.is_empty() || parts.contains(part);
     let mut report = Report::begin();
-    let alone = [Part::Decision, Part::Answer, Part::Https];
+    let alone = [Part::Decision, Part::Answer, Part::Https, Part::Known];
     for part in alone.iter().filter(|p| wanted(p)) {
         begin(*part);
         match part {
             Part::Decision => decision::measure(&mut report, warm_up).await?,
             Part::Answer => answer::measure(&mut report, warm_up).await?,
+            Part::Known => known::measure(&mut report).await?,
             _ => tls::measure(&mut report, warm_up).await?,
         }
     }

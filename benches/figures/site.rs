@@ -2,7 +2,6 @@
 //!
 //! Decides what is read from where: the operator's metrics, the API server's audit log, /proc. Does not know goals.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,7 +12,7 @@ use permit_harness::{
 };
 use serde_json::Value;
 
-use crate::machine::after;
+use crate::machine::memory_mib;
 
 /// The operator's account.
 const OPERATOR: &str = "system:serviceaccount:permit-system:permit-operator";
@@ -129,14 +128,7 @@ impl Site {
     /// A line of the operator's /proc/PID/status, in MiB.
     pub(crate) fn memory_mib(&self, key: &str) -> Result<f64> {
         let pid = self.operator.id().context("the operator has ended")?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))
-            .context("read the operator's memory")?;
-        let value = after(&status, key);
-        let kibibytes = value
-            .split_whitespace()
-            .next()
-            .and_then(|n| n.parse::<f64>().ok());
-        Ok(kibibytes.with_context(|| format!("no {key} in /proc"))? / 1024.0)
+        memory_mib(pid, key)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Recurrence;
 use super::kind::WorkloadKind;
-use super::vocabulary::Operation;
+use super::vocabulary::{Method, Operation};
 
 pub use super::status::{
     CheckStatus, Execution, PermitStatus, RevocationStatus, Summary, TraceLine,
@@ -138,7 +138,7 @@ pub struct PermitSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.images) || has(self.podTemplateDigest) || (has(self.operations) && size(self.operations) > 0)").message("a target names an outcome: give images, podTemplateDigest or operations"))]
 #[x_kube(validation = Rule::new(KNOWN_KIND).message("kind is one of Kubernetes' own that are gated, such as Deployment, StatefulSet, DaemonSet, CronJob, Job or Pod, or written as Kind.group").field_path(".kind"))]
-#[x_kube(validation = Rule::new("!has(self.operations) || self.operations.all(o, !(o in ['Deploy', 'Create', 'Rollback']))").message("Deploy, Create and Rollback need a named outcome: give images or podTemplateDigest instead").field_path(".operations"))]
+#[x_kube(validation = Rule::new("!has(self.operations) || self.operations.all(o, !(o in ['Create', 'Rollback']) && (o != 'Deploy' || has(self.repositories)))").message("Deploy, Create and Rollback need a named outcome: give images or podTemplateDigest instead, or for Deploy the repositories that images may come from").field_path(".operations"))]
 #[x_kube(validation = Rule::new("!(has(self.images) && has(self.podTemplateDigest))").message("images and podTemplateDigest exclude each other: the digest already names every image"))]
 pub struct Target {
     /// Kind of the workload; of a group that is not Kubernetes' own as `Kind.group`. Default: `Deployment`.
@@ -167,11 +167,33 @@ pub struct Target {
     pub pod_template_digest: Option<String>,
     /// Operations that are permitted besides: `Scale`, `Restart`, `Pause`, `Resume`, `Configure`, `Delete`, `Diagnose`;
     /// of a Job that is a migration `DatabaseMigration`.
-    /// An image change always needs `images` or `podTemplateDigest`. Default: none.
+    /// An image change needs `images` or `podTemplateDigest`, or `Deploy` with `repositories`. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 11))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub operations: Vec<Operation>,
+    /// Where what `operations` permits may differ: paths as a denial prints them, with everything below.
+    /// Default: anywhere. At most 32. Example: `[spec.template.spec.containers[app].env]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 512)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub fields: Vec<String>,
+    /// Repositories that `Deploy` may take images from, each written exactly and without tag or digest.
+    /// Default: none. At most 32. Example: `[registry.example.com/shop/checkout]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 512)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub repositories: Vec<String>,
+    /// The ways in which the workload may be written: `Create`, `Update`, `Delete`. Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub methods: Vec<Method>,
+    /// The ways in which it may not be written, whatever else is permitted. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub forbidden_methods: Vec<Method>,
 }
 
 /// Kept equal to `WorkloadKind::OWN` by a test.

@@ -39,6 +39,8 @@ vocabulary! {
         Issued,
         /// The record cannot be written, and the next step waits for it.
         LedgerNotWritable,
+        /// Issuance waits until a freeze is over.
+        FreezeActive,
         /// It is not approved, so nothing may start.
         NotApproved,
         /// The guard holds nothing.

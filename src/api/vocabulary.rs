@@ -185,6 +185,12 @@ vocabulary! {
         RollbackFailed,
         /// The rollout waits for a person.
         PermitHeld,
+        /// A person ended the hold, or what was held for has passed.
+        PermitResumed,
+        /// The next step waits until the record can be written.
+        LedgerNotWritable,
+        /// Issuance waits until a freeze is over.
+        FreezeActive,
     }
 }
 
@@ -213,6 +219,18 @@ vocabulary! {
         DatabaseMigration,
         /// A container is put into a running pod to look at it; `exec` and the like where they are gated.
         Diagnose,
+    }
+}
+
+vocabulary! {
+    /// How a workload is written.
+    Method {
+        /// It is new.
+        Create,
+        /// It is there before and after.
+        Update,
+        /// It goes.
+        Delete,
     }
 }
 

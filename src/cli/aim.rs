@@ -8,7 +8,8 @@ use super::connect::Cluster;
 use super::exit::{Refusal, of_status};
 use super::propose::ChangeArgs;
 use super::rehearse::{self, Answer};
-use super::{manifest, outcome, output, target};
+use super::target::{self, WorkloadRef};
+use super::{manifest, outcome, output};
 use crate::api::permit::Target;
 use crate::api::vocabulary::Operation;
 use crate::domain::scope::OutOfScope;
@@ -18,7 +19,7 @@ use crate::domain::scope::OutOfScope;
 pub(super) struct Aim {
     #[command(flatten)]
     change: ChangeArgs,
-    /// Operation to ask for besides, such as Restart, Scale or Delete; may be repeated
+    /// Operation to ask for besides, such as Restart, Diagnose or DatabaseMigration; may be repeated
     #[arg(long = "operation", value_name = "OPERATION", value_parser = target::operation)]
     operations: Vec<Operation>,
 }
@@ -30,12 +31,12 @@ pub(super) async fn targets(
 ) -> anyhow::Result<(Cluster, Vec<Target>)> {
     let same = cluster.in_namespace(&cluster.namespace);
     let targets = match (&aim.change.workload, &aim.change.filename) {
-        (Some(workload), _) => vec![of_workload(aim, &workload.0, cluster).await?],
+        (Some(workload), _) => vec![of_workload(aim, workload, cluster).await?],
         (None, Some(path)) => {
             let manifest = manifest::read(path)?;
-            let stated = manifest::common_namespace(&manifest.deployments)?;
+            let stated = manifest::common_namespace(&manifest.workloads)?;
             let cluster = cluster.in_namespace(agreed_namespace(cluster, stated)?);
-            let targets = of_files(aim, &manifest.deployments, &cluster).await?;
+            let targets = of_files(aim, &manifest.workloads, &cluster).await?;
             return Ok((cluster, targets));
         }
         (None, None) => Vec::new(),
@@ -63,51 +64,53 @@ pub(super) fn agreed_namespace<'a>(
     }
 }
 
-async fn of_workload(aim: &Aim, name: &str, cluster: &Cluster) -> anyhow::Result<Target> {
+async fn of_workload(
+    aim: &Aim,
+    workload: &WorkloadRef,
+    cluster: &Cluster,
+) -> anyhow::Result<Target> {
     if !aim.change.says_what() {
         if aim.operations.is_empty() {
             let next = "give --image CONTAINER=IMAGE, --scale N or --operation OPERATION";
-            return Err(Refusal::error(
-                format!("nothing is said to change in deployment `{name}`"),
-                next,
-            )
-            .into());
+            let message = format!("nothing is said to change in {workload}");
+            return Err(Refusal::error(message, next).into());
         }
-        return Ok(outcome::of_operations(name, &aim.operations));
+        return Ok(outcome::of_operations(workload, &aim.operations));
     }
-    let live = rehearse::live(cluster, name)
+    let live = rehearse::live(cluster, workload)
         .await?
-        .ok_or_else(|| absent(name, &cluster.namespace))?;
-    let wanted = aim.change.wanted(name, &live)?;
-    let target = outcome::target(name, Some(&live), &wanted)
-        .map_err(|outside| uncoverable(name, &outside))?;
-    let target = target.ok_or_else(|| unchanged(name))?;
+        .ok_or_else(|| absent(workload, &cluster.namespace))?;
+    let wanted = aim.change.wanted(workload, &live)?;
+    let target = outcome::target(workload, Some(&live), &wanted)
+        .map_err(|outside| uncoverable(workload, &outside))?;
+    let target = target.ok_or_else(|| unchanged(workload))?;
     Ok(with_operations(target, &aim.operations))
 }
 
-async fn of_files(aim: &Aim, files: &[Value], cluster: &Cluster) -> anyhow::Result<Vec<Target>> {
+async fn of_files(
+    aim: &Aim,
+    files: &[(WorkloadRef, Value)],
+    cluster: &Cluster,
+) -> anyhow::Result<Vec<Target>> {
     let mut targets = Vec::new();
-    for file in files {
-        let name = manifest::name(file).unwrap_or_default();
-        let live = rehearse::live(cluster, name).await?;
+    for (workload, file) in files {
+        let live = rehearse::live(cluster, workload).await?;
         let step = aim.change.step_of_file(live.as_ref(), file);
-        let wanted = match rehearse::rehearse(cluster, &step).await? {
+        let wanted = match rehearse::rehearse(cluster, workload, &step).await? {
             Answer::Stored { object, .. } => object,
             Answer::Refused(status) => return Err(refused(&status).into()),
         };
-        match outcome::target(name, live.as_ref(), &wanted)
-            .map_err(|outside| uncoverable(name, &outside))?
+        match outcome::target(workload, live.as_ref(), &wanted)
+            .map_err(|outside| uncoverable(workload, &outside))?
         {
             Some(target) => targets.push(with_operations(target, &aim.operations)),
-            None => output::hint(&format!(
-                "deployment `{name}` would not change: it needs no permit"
-            )),
+            None => output::hint(&format!("{workload} would not change: it needs no permit")),
         }
     }
-    if targets.is_empty() {
-        return Err(unchanged(files.first().and_then(manifest::name).unwrap_or_default()).into());
+    match files.first() {
+        Some((first, _)) if targets.is_empty() => Err(unchanged(first).into()),
+        _ => Ok(targets),
     }
-    Ok(targets)
 }
 
 /// A refusal of the dry run, as the API server words it.
@@ -130,22 +133,23 @@ fn with_operations(mut target: Target, operations: &[Operation]) -> Target {
 }
 
 /// Nothing of that name is there.
-pub(super) fn absent(name: &str, namespace: &str) -> Refusal {
-    let message = format!("deployment `{name}` is not found in namespace `{namespace}`");
+pub(super) fn absent(workload: &WorkloadRef, namespace: &str) -> Refusal {
     Refusal::error(
-        message,
+        format!("{workload} is not found in namespace `{namespace}`"),
         "give its namespace with -n, or the file of a new one with -f",
     )
 }
 
-fn uncoverable(name: &str, outside: &OutOfScope) -> Refusal {
-    let message = format!("no permit can cover this change of deployment `{name}`: {outside}");
-    Refusal::error(message, "leave that field as it is, or split the change")
+fn uncoverable(workload: &WorkloadRef, outside: &OutOfScope) -> Refusal {
+    Refusal::error(
+        format!("no permit can cover this change of {workload}: {outside}"),
+        "leave that field as it is, or split the change",
+    )
 }
 
-fn unchanged(name: &str) -> Refusal {
+fn unchanged(workload: &WorkloadRef) -> Refusal {
     Refusal::error(
-        format!("deployment `{name}` is already as asked: nothing would change"),
+        format!("{workload} is already as asked: nothing would change"),
         "no permit is needed for it",
     )
 }
@@ -156,8 +160,9 @@ mod tests {
 
     #[test]
     fn operations_asked_for_are_added_once() {
-        let target = outcome::of_operations("checkout", &[Operation::Restart]);
+        let target = outcome::of_operations(&"ds/checkout".parse().unwrap(), &[Operation::Restart]);
         let target = with_operations(target, &[Operation::Restart, Operation::Scale]);
         assert_eq!(target.operations, [Operation::Restart, Operation::Scale]);
+        assert_eq!(target.kind.as_str(), "DaemonSet");
     }
 }

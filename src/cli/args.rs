@@ -9,7 +9,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::look::Look;
 use super::{
-    audit, ballot, check, complete, completion, explain, get, list, request, status, version, wait,
+    audit, ballot, check, complete, completion, explain, get, list, request, settings, status,
+    template, version, wait,
 };
 
 /// Ask for, decide about and follow changes of workloads.
@@ -36,6 +37,12 @@ pub(super) enum Command {
     /// About the permits of a cluster
     #[command(flatten)]
     Online(Online),
+    /// About templates: what is wrong with them taken together
+    #[command(subcommand)]
+    Template(template::Template),
+    /// About the configuration: its mistakes, and what is frozen
+    #[command(subcommand)]
+    Config(settings::Settings),
     /// Verify an exported record, offline
     Audit(audit::Args),
     /// Print the versions of this program and of the server

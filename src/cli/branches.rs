@@ -2,15 +2,17 @@
 //!
 //! Pure: from objects to cells. Concludes nothing from what it shows.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
+use serde_json::Value;
 
 use super::age::age;
 use super::look::{Look, Mark, phase_mark};
+use super::stand::{Standing, standing};
 use super::table;
 use super::tree::View;
-use crate::api::permit::{CheckStatus, Summary};
+use crate::api::permit::{CheckStatus, Summary, Target};
 use crate::api::vocabulary::{Decision, Phase};
 use crate::api::{Approval, Permit};
 
@@ -18,7 +20,7 @@ use crate::api::{Approval, Permit};
 struct Row {
     mark: Mark,
     name: String,
-    kind: &'static str,
+    kind: String,
     state: String,
     age: String,
     info: String,
@@ -33,7 +35,7 @@ pub(super) fn render(view: &View<'_>, look: Look, now: Timestamp) -> String {
     let workloads = view
         .workloads
         .iter()
-        .map(|(name, found)| of_workload(name, found.as_ref(), now));
+        .map(|(target, found)| of_workload(target, found.as_ref(), now));
     let checks = view
         .permit
         .status
@@ -53,7 +55,7 @@ pub(super) fn render(view: &View<'_>, look: Look, now: Timestamp) -> String {
         );
         vec![
             name,
-            row.kind.to_owned(),
+            row.kind.clone(),
             row.state.clone(),
             row.age.clone(),
             row.info.clone(),
@@ -90,7 +92,7 @@ fn of_permit(permit: &Permit, now: Timestamp) -> Row {
     Row {
         mark: phase_mark(phase),
         name: permit.name_any(),
-        kind: "Permit",
+        kind: "Permit".to_owned(),
         state: phase.unwrap_or(Phase::Requested).to_string(),
         age: age(permit.metadata.creation_timestamp.as_ref(), now),
         info: info.join(", "),
@@ -121,60 +123,27 @@ fn of_approval(approval: &Approval, now: Timestamp) -> Row {
     Row {
         mark,
         name: approver.or(sender).unwrap_or_else(|| approval.name_any()),
-        kind: "Approval",
+        kind: "Approval".to_owned(),
         state: spec.decision.to_string(),
         age: age(approval.metadata.creation_timestamp.as_ref(), now),
         info: format!("{role}\"{}\"", one_line(&spec.reasoning)),
     }
 }
 
-fn of_workload(name: &str, found: Option<&Deployment>, now: Timestamp) -> Row {
-    let bare = |state: &str| Row {
-        mark: Mark::Unknown,
-        name: name.to_owned(),
-        kind: "Deployment",
-        state: state.to_owned(),
-        age: String::new(),
-        info: String::new(),
-    };
-    let Some(found) = found else {
-        return bare("not seen");
-    };
-    let status = found.status.clone().unwrap_or_default();
-    let wanted = found
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.replicas)
-        .unwrap_or(1);
-    let (ready, updated) = (
-        status.ready_replicas.unwrap_or(0),
-        status.updated_replicas.unwrap_or(0),
-    );
-    let is_complete =
-        updated == wanted && ready == wanted && status.replicas.unwrap_or(0) == wanted;
-    let revision = found
-        .annotations()
-        .get("deployment.kubernetes.io/revision")
-        .map_or("-", String::as_str);
-    let pod = found
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.template.spec.as_ref());
-    let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
-    let images = containers
-        .iter()
-        .filter_map(|container| container.image.clone())
-        .collect::<Vec<_>>()
-        .join(", ");
+fn of_workload(target: &Target, found: Option<&Value>, now: Timestamp) -> Row {
+    let standing = found.map_or_else(Standing::unseen, |found| standing(&target.kind, found));
+    let created = found
+        .and_then(|found| found.pointer("/metadata/creationTimestamp"))
+        .and_then(Value::as_str)
+        .and_then(|text| text.parse().ok())
+        .map(Time);
     Row {
-        mark: if is_complete {
-            Mark::Good
-        } else {
-            Mark::Running
-        },
-        age: age(found.metadata.creation_timestamp.as_ref(), now),
-        info: format!("{images}; {updated} updated, {ready} of {wanted} ready"),
-        ..bare(&format!("revision {revision}"))
+        mark: standing.mark,
+        name: target.name.clone(),
+        kind: target.kind.to_string(),
+        state: one_line(&standing.state),
+        age: age(created.as_ref(), now),
+        info: one_line(&standing.info),
     }
 }
 
@@ -192,7 +161,7 @@ fn of_check(check: &CheckStatus, now: Timestamp) -> Row {
     Row {
         mark,
         name: check.name.clone(),
-        kind: "Check",
+        kind: "Check".to_owned(),
         state: check.verdict.clone(),
         age: check
             .time

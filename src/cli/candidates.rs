@@ -31,8 +31,8 @@ pub(super) enum Live {
     Templates,
     /// Names of namespaces.
     Namespaces,
-    /// Deployments, as `deploy/NAME`.
-    Deployments,
+    /// Workloads, as `deploy/NAME`, `sts/NAME` and so on.
+    Workloads,
 }
 
 /// An unfinished command line, as far as it can be read.
@@ -192,7 +192,7 @@ fn of_value(arg: &Arg) -> Wanted {
     }
     match (arg.is_positional(), arg.get_id().as_str()) {
         (true, "name") => Wanted::Live(Live::Permits),
-        (true, "workload") => Wanted::Live(Live::Deployments),
+        (true, "workload") => Wanted::Live(Live::Workloads),
         (false, "template") => Wanted::Live(Live::Templates),
         (false, "namespace") => Wanted::Live(Live::Namespaces),
         (true, "file") | (false, "filename" | "kubeconfig" | "dir") => Wanted::File,
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(read(&["request", "-f", ""]).wanted, Wanted::File);
         assert_eq!(
             read(&["request", "dep"]).wanted,
-            Wanted::Live(Live::Deployments)
+            Wanted::Live(Live::Workloads)
         );
         assert_eq!(
             read(&["get", "-n", ""]).wanted,

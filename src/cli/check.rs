@@ -3,7 +3,6 @@
 //! Asks by a dry run under the user's own identity and reads the verdict from the gate's warning; decides nothing.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::aim::{absent, agreed_namespace};
 use super::connect::Cluster;
@@ -13,6 +12,7 @@ use super::manifest;
 use super::output::{self, Format};
 use super::propose::ChangeArgs;
 use super::rehearse::{self, Answer, Step};
+use super::target::WorkloadRef;
 use crate::domain::verdict_line::{self, VerdictLine};
 
 /// Ask whether the gate would admit a change
@@ -51,12 +51,17 @@ enum Kind {
 /// Asks about each object; exit 10 if one would be denied.
 pub(super) async fn run(args: &Args, cluster: &Cluster, look: Look) -> anyhow::Result<Exit> {
     let mut verdicts = Vec::new();
-    for (cluster, name, step) in steps(args, cluster).await? {
-        verdicts.push(match rehearse::rehearse(&cluster, &step).await? {
-            Answer::Stored { warnings, .. } => of_warnings(&name, &warnings),
-            Answer::Refused(status) if status.code == 403 => of_refusal(&name, &status.message),
-            Answer::Refused(status) => return Err(kube::Error::Api(status).into()),
-        });
+    for (cluster, workload, step) in steps(args, cluster).await? {
+        let object = workload.printed();
+        verdicts.push(
+            match rehearse::rehearse(&cluster, &workload, &step).await? {
+                Answer::Stored { warnings, .. } => of_warnings(object, &warnings),
+                Answer::Refused(status) if status.code == 403 => {
+                    of_refusal(object, &status.message)
+                }
+                Answer::Refused(status) => return Err(kube::Error::Api(status).into()),
+            },
+        );
     }
     let names: Vec<&str> = verdicts
         .iter()
@@ -76,28 +81,27 @@ pub(super) async fn run(args: &Args, cluster: &Cluster, look: Look) -> anyhow::R
     })
 }
 
-/// The writes to ask about, each with its object's name and namespace.
-async fn steps(args: &Args, cluster: &Cluster) -> anyhow::Result<Vec<(Cluster, String, Step)>> {
-    let Some(path) = &args.change.filename else {
-        let name = args
-            .change
-            .workload
-            .as_ref()
-            .map(|workload| workload.0.clone())
-            .unwrap_or_default();
+/// The writes to ask about, each with its workload and the namespace that it is in.
+async fn steps(
+    args: &Args,
+    cluster: &Cluster,
+) -> anyhow::Result<Vec<(Cluster, WorkloadRef, Step)>> {
+    if let Some(workload) = &args.change.workload {
         if !args.change.says_what() {
-            let next = "give --image CONTAINER=IMAGE or --scale N";
-            return Err(Refusal::error(
-                format!("nothing is said to change in deployment `{name}`"),
-                next,
-            )
-            .into());
+            let message = format!("nothing is said to change in {workload}");
+            return Err(
+                Refusal::error(message, "give --image CONTAINER=IMAGE or --scale N").into(),
+            );
         }
-        let live = rehearse::live(cluster, &name)
+        let live = rehearse::live(cluster, workload)
             .await?
-            .ok_or_else(|| absent(&name, &cluster.namespace))?;
-        let step = args.change.step_of_flags(&name, &live)?;
-        return Ok(vec![(cluster.in_namespace(&cluster.namespace), name, step)]);
+            .ok_or_else(|| absent(workload, &cluster.namespace))?;
+        let step = args.change.step_of_flags(workload, &live)?;
+        let here = cluster.in_namespace(&cluster.namespace);
+        return Ok(vec![(here, workload.clone(), step)]);
+    }
+    let Some(path) = &args.change.filename else {
+        return Ok(Vec::new());
     };
     let manifest = manifest::read(path)?;
     if manifest.others > 0 {
@@ -107,27 +111,17 @@ async fn steps(args: &Args, cluster: &Cluster) -> anyhow::Result<Vec<(Cluster, S
         ));
     }
     let mut steps = Vec::new();
-    for file in &manifest.deployments {
-        let cluster = cluster.in_namespace(agreed_namespace(cluster, manifest::namespace(file))?);
-        steps.push(of_file(args, file, cluster).await?);
+    for (workload, file) in manifest.workloads {
+        let cluster = cluster.in_namespace(agreed_namespace(cluster, manifest::namespace(&file))?);
+        let live = rehearse::live(&cluster, &workload).await?;
+        let step = args.change.step_of_file(live.as_ref(), &file);
+        steps.push((cluster, workload, step));
     }
     Ok(steps)
 }
 
-async fn of_file(
-    args: &Args,
-    file: &Value,
-    cluster: Cluster,
-) -> anyhow::Result<(Cluster, String, Step)> {
-    let name = manifest::name(file).unwrap_or_default();
-    let live = rehearse::live(&cluster, name).await?;
-    let step = args.change.step_of_file(live.as_ref(), file);
-    Ok((cluster, name.to_owned(), step))
-}
-
 /// Reads the gate's verdict; a denial among the warnings wins, so that nobody's other warning hides it.
-fn of_warnings(name: &str, warnings: &[String]) -> Verdict {
-    let object = object(name);
+fn of_warnings(object: String, warnings: &[String]) -> Verdict {
     let mut lines: Vec<VerdictLine> = warnings
         .iter()
         .filter_map(|warning| verdict_line::parse(warning))
@@ -159,17 +153,13 @@ fn of_warnings(name: &str, warnings: &[String]) -> Verdict {
     }
 }
 
-fn of_refusal(name: &str, message: &str) -> Verdict {
+fn of_refusal(object: String, message: &str) -> Verdict {
     Verdict {
-        object: object(name),
+        object,
         kind: Kind::Deny,
         code: None,
         message: message.to_owned(),
     }
-}
-
-fn object(name: &str) -> String {
-    format!("deployment.apps/{name}")
 }
 
 fn render(verdicts: &[Verdict], look: Look) -> String {
@@ -211,7 +201,7 @@ mod tests {
     fn the_gates_warning_is_the_verdict() {
         let kind = |warnings: &[&str]| {
             let warnings: Vec<String> = warnings.iter().map(|text| (*text).to_owned()).collect();
-            of_warnings("checkout", &warnings).kind
+            of_warnings("deployment.apps/checkout".to_owned(), &warnings).kind
         };
         assert_eq!(kind(&["unknown field", ADMIT]), Kind::Admit);
         assert_eq!(kind(&[DENY]), Kind::Deny);
@@ -222,14 +212,14 @@ mod tests {
     #[test]
     fn the_verdicts_are_told_one_a_line() {
         let verdicts = [
-            of_warnings("checkout", &[ADMIT.to_owned()]),
-            of_warnings("ads", &[DENY.to_owned()]),
-            of_refusal("cart", "forbidden: cannot patch"),
+            of_warnings("deployment.apps/checkout".to_owned(), &[ADMIT.to_owned()]),
+            of_warnings("statefulset.apps/ads".to_owned(), &[DENY.to_owned()]),
+            of_refusal("pod/cart".to_owned(), "forbidden: cannot patch"),
         ];
         let expected = "\
 ✔ deployment.apps/checkout   admitted    permit checkout-7f3c9
-✖ deployment.apps/ads        denied      PermitRequired: no permit
-✖ deployment.apps/cart       denied      forbidden: cannot patch";
+✖ statefulset.apps/ads       denied      PermitRequired: no permit
+✖ pod/cart                   denied      forbidden: cannot patch";
         assert_eq!(
             render(
                 &verdicts,

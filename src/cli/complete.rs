@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use clap::CommandFactory as _;
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
@@ -15,7 +14,9 @@ use super::candidates::{self, Live, Unfinished, Wanted};
 use super::connect::Cluster;
 use super::exit::Exit;
 use super::output;
+use super::{rehearse, target};
 use crate::api::{Permit, PermitTemplate};
+use crate::domain::kind::{Form, called};
 
 /// Complete a command line
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,8 @@ const MOST: u32 = 500;
 const FILES: u8 = 0;
 /// No files: only what is offered.
 const NO_FILES: u8 = 4;
+/// No files, and no space after it: the name of a workload follows its kind.
+const NAME_FOLLOWS: u8 = NO_FILES | 2;
 
 /// Prints one candidate a line, then the directive.
 pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -41,6 +44,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
     let typed = candidates::unfinished(&root, &args.words);
     let (words, directive) = match &typed.wanted {
         Wanted::Words(words) => (words.clone(), NO_FILES),
+        Wanted::Live(Live::Workloads) if !typed.typed.contains('/') => (kinds(), NAME_FOLLOWS),
         Wanted::Live(live) => (look_up(*live, &typed).await, NO_FILES),
         Wanted::File => (Vec::new(), FILES),
         Wanted::Anything => (Vec::new(), NO_FILES),
@@ -65,10 +69,16 @@ fn render(words: &[(String, String)], typed: &str, directive: u8) -> String {
         .join("\n")
 }
 
+/// What the name of a workload begins with.
+fn kinds() -> Vec<(String, String)> {
+    let told = |form: &Form| (format!("{}/", form.short), form.word.to_owned());
+    target::kinds().map(told).collect()
+}
+
 async fn look_up(live: Live, typed: &Unfinished) -> Vec<(String, String)> {
     let asking = async {
         let cluster = Cluster::connect(&typed.connection()).await?;
-        names(live, &cluster).await
+        names(live, &cluster, &typed.typed).await
     };
     // Nobody who pressed TAB can use an error.
     match tokio::time::timeout(PATIENCE, asking).await {
@@ -77,7 +87,11 @@ async fn look_up(live: Live, typed: &Unfinished) -> Vec<(String, String)> {
     }
 }
 
-async fn names(live: Live, cluster: &Cluster) -> anyhow::Result<Vec<(String, String)>> {
+async fn names(
+    live: Live,
+    cluster: &Cluster,
+    typed: &str,
+) -> anyhow::Result<Vec<(String, String)>> {
     let some = ListParams::default().limit(MOST);
     Ok(match live {
         Live::Permits => {
@@ -103,10 +117,17 @@ async fn names(live: Live, cluster: &Cluster) -> anyhow::Result<Vec<(String, Str
             let told = |namespace: &Namespace| (namespace.name_any(), String::new());
             all.list(&some).await?.iter().map(told).collect()
         }
-        Live::Deployments => {
-            let here: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-            let told = |found: &Deployment| (format!("deploy/{}", found.name_any()), String::new());
-            here.list(&some).await?.iter().map(told).collect()
+        Live::Workloads => {
+            let Some((kind, _)) = typed.split_once('/') else {
+                return Ok(Vec::new());
+            };
+            let form = target::kinds().find(|form| called(kind) == Some(form));
+            let found = match form {
+                Some(form) => rehearse::names(cluster, form, MOST).await?,
+                None => Vec::new(),
+            };
+            let written = |name| (format!("{kind}/{name}"), String::new());
+            found.into_iter().map(written).collect()
         }
     })
 }

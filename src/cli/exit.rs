@@ -28,7 +28,7 @@ pub const EXIT_CODES: [(u8, &str); 7] = [
     (Exit::Done as u8, "done, admitted, or closed with success"),
     (
         Exit::Error as u8,
-        "something went wrong; for `audit verify`: the record is broken",
+        "something went wrong; for `audit verify`: the record is broken; for `lint`: something was found",
     ),
     (2, "wrong usage"),
     (

@@ -203,6 +203,7 @@ Permit     checkout-7f3c9 in shop
 Phase      InReview
 Who        alice
 Template   production-change
+Purpose    p
 Message    needs 1 more approval
 
  1 ✔ Pass  template   level 2

@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::Context as _;
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::Api;
+use serde_json::Value;
 
 use super::args::Wait;
 use super::connect::Cluster;
@@ -12,10 +11,13 @@ use super::exit::{Exit, Refusal};
 use super::follow::Following;
 use super::look::Look;
 use super::output::{self, Format, permit_ref};
+use super::target::WorkloadRef;
 use super::tree::{self, View};
-use super::{progress, vote};
+use super::{progress, rehearse, vote};
 use crate::api::Permit;
+use crate::api::permit::Target;
 use crate::clock::{Clock as _, SystemClock};
+use crate::domain::kind::form;
 
 /// Show one permit
 #[derive(Debug, clap::Args)]
@@ -105,13 +107,9 @@ async fn picture(permit: &Permit, cluster: &Cluster, look: Look) -> anyhow::Resu
             Vec::new()
         }
     };
-    let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let mut workloads = Vec::new();
     for target in &permit.spec.targets {
-        workloads.push((
-            target.name.clone(),
-            deployments.get_opt(&target.name).await.unwrap_or(None),
-        ));
+        workloads.push((target, live(target, cluster).await));
     }
     let view = View {
         permit,
@@ -119,4 +117,15 @@ async fn picture(permit: &Permit, cluster: &Cluster, look: Look) -> anyhow::Resu
         workloads: &workloads,
     };
     Ok(tree::render(&view, look, SystemClock.now()))
+}
+
+/// The target as it is now; none where it is not there, may not be read, or is of a kind that is not gated.
+async fn live(target: &Target, cluster: &Cluster) -> Option<Value> {
+    let form = form(target.kind.as_str())?;
+    let workload = WorkloadRef {
+        form,
+        version: form.version.to_owned(),
+        name: target.name.clone(),
+    };
+    rehearse::live(cluster, &workload).await.unwrap_or(None)
 }

@@ -9,36 +9,38 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::exit::Refusal;
+use super::target::WorkloadRef;
 
 /// The largest manifest that is read.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// The Deployments of a file, and how many objects of other kinds stand beside them.
+/// The workloads of a file, and how many objects of other kinds stand beside them.
 #[derive(Debug, PartialEq)]
 pub(super) struct Manifest {
-    /// Each Deployment, as it is written.
-    pub(super) deployments: Vec<Value>,
+    /// Each workload with its object as it is written.
+    pub(super) workloads: Vec<(WorkloadRef, Value)>,
     /// Objects of kinds that are not gated.
     pub(super) others: usize,
 }
 
-/// Reads the Deployments of a file; `-` is stdin.
+/// Reads the workloads of a file; `-` is stdin.
 pub(super) fn read(path: &Path) -> anyhow::Result<Manifest> {
     let text = text_of(path).with_context(|| format!("read `{}`", path.display()))?;
     let manifest =
         parse(&text).with_context(|| format!("read the manifests in `{}`", path.display()))?;
-    if manifest.deployments.is_empty() {
-        let message = format!("`{}` holds no Deployment", path.display());
+    if manifest.workloads.is_empty() {
+        let message = format!("`{}` holds no workload that is gated", path.display());
         return Err(Refusal::error(
             message,
-            "give the file that you would apply, with at least one Deployment",
+            "give the file that you would apply, with at least one Deployment, StatefulSet or the like",
         )
         .into());
     }
     Ok(manifest)
 }
 
-fn text_of(path: &Path) -> anyhow::Result<String> {
+/// The text of a file; `-` is stdin.
+pub(super) fn text_of(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let read = if path.as_os_str() == "-" {
         std::io::stdin()
@@ -58,24 +60,27 @@ fn text_of(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Takes a text apart into objects.
-fn parse(text: &str) -> anyhow::Result<Manifest> {
+pub(super) fn objects(text: &str) -> anyhow::Result<Vec<Value>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
-    let objects: Vec<Value> = documents
-        .into_iter()
-        .flat_map(items)
-        .filter(|object| !object.is_null())
-        .collect();
+    let objects = documents.into_iter().flat_map(items);
+    Ok(objects.filter(|object| !object.is_null()).collect())
+}
+
+fn parse(text: &str) -> anyhow::Result<Manifest> {
+    let objects = objects(text)?;
     let all = objects.len();
-    let deployments: Vec<Value> = objects.into_iter().filter(is_deployment).collect();
-    for deployment in &deployments {
+    let named = |object: Value| Some((WorkloadRef::of_object(&object)?, object));
+    let workloads: Vec<_> = objects.into_iter().filter_map(named).collect();
+    for (workload, _) in &workloads {
         anyhow::ensure!(
-            name(deployment).is_some(),
-            "a Deployment has no name: set metadata.name"
+            !workload.name.is_empty(),
+            "a {} has no name: set metadata.name",
+            workload.form.word
         );
     }
     Ok(Manifest {
-        others: all - deployments.len(),
-        deployments,
+        others: all - workloads.len(),
+        workloads,
     })
 }
 
@@ -88,18 +93,8 @@ fn items(mut document: Value) -> Vec<Value> {
     }
 }
 
-fn is_deployment(object: &Value) -> bool {
-    text_at(object, "/kind") == Some("Deployment")
-        && text_at(object, "/apiVersion").is_some_and(|version| version.starts_with("apps/"))
-}
-
 fn text_at<'v>(object: &'v Value, pointer: &str) -> Option<&'v str> {
     object.pointer(pointer).and_then(Value::as_str)
-}
-
-/// The name of an object.
-pub(super) fn name(object: &Value) -> Option<&str> {
-    text_at(object, "/metadata/name")
 }
 
 /// The namespace that an object states.
@@ -108,8 +103,11 @@ pub(super) fn namespace(object: &Value) -> Option<&str> {
 }
 
 /// The one namespace that all objects state, where any does; a permit has one namespace.
-pub(super) fn common_namespace(objects: &[Value]) -> Result<Option<&str>, Refusal> {
-    let mut stated: Vec<&str> = objects.iter().filter_map(namespace).collect();
+pub(super) fn common_namespace(
+    workloads: &[(WorkloadRef, Value)],
+) -> Result<Option<&str>, Refusal> {
+    let of_each = workloads.iter().filter_map(|(_, object)| namespace(object));
+    let mut stated: Vec<&str> = of_each.collect();
     stated.sort_unstable();
     stated.dedup();
     match stated.as_slice() {
@@ -117,7 +115,7 @@ pub(super) fn common_namespace(objects: &[Value]) -> Result<Option<&str>, Refusa
         [one] => Ok(Some(one)),
         several => Err(Refusal::error(
             format!(
-                "the file holds Deployments of several namespaces: {}",
+                "the file holds workloads of several namespaces: {}",
                 several.join(", ")
             ),
             "give one file a namespace: a permit covers workloads of its own namespace only",
@@ -130,14 +128,20 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const TWO: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n---\n# nothing\n---\n\
-        apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, namespace: shop}\n";
+    const MIXED: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n---\n# nothing\n---\n\
+        apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, namespace: shop}\n---\n\
+        apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: b}\n";
 
     #[test]
-    fn deployments_are_found_among_other_documents() {
-        let manifest = parse(TWO).unwrap();
-        assert_eq!((manifest.deployments.len(), manifest.others), (1, 1));
-        assert_eq!(manifest.deployments.first().and_then(name), Some("a"));
+    fn workloads_of_every_kind_are_found_among_other_documents() {
+        let manifest = parse(MIXED).unwrap();
+        let found: Vec<_> = manifest
+            .workloads
+            .iter()
+            .map(|(w, _)| w.printed())
+            .collect();
+        assert_eq!(found, ["deployment.apps/a", "cronjob.batch/b"]);
+        assert_eq!(manifest.others, 1);
     }
 
     #[test]
@@ -145,11 +149,11 @@ mod tests {
         let item =
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}});
         let list = json!({"apiVersion": "v1", "kind": "List", "items": [item, item]});
-        assert_eq!(parse(&list.to_string()).unwrap().deployments.len(), 2);
+        assert_eq!(parse(&list.to_string()).unwrap().workloads.len(), 2);
     }
 
     #[test]
-    fn a_deployment_without_a_name_is_refused() {
+    fn a_workload_without_a_name_is_refused() {
         assert!(
             parse("apiVersion: apps/v1\nkind: Deployment\n")
                 .unwrap_err()
@@ -165,9 +169,14 @@ mod tests {
 
     #[test]
     fn two_namespaces_in_one_file_are_refused() {
-        let of = |namespace: &str| json!({"metadata": {"name": "a", "namespace": namespace}});
-        assert_eq!(common_namespace(&[of("shop"), json!({})]), Ok(Some("shop")));
-        assert_eq!(common_namespace(&[json!({})]), Ok(None));
+        let stated = |metadata: Value| {
+            let workload: WorkloadRef = "sts/a".parse().unwrap();
+            (workload, json!({"metadata": metadata}))
+        };
+        let of = |namespace: &str| stated(json!({"namespace": namespace}));
+        let none = || stated(json!({}));
+        assert_eq!(common_namespace(&[of("shop"), none()]), Ok(Some("shop")));
+        assert_eq!(common_namespace(&[none()]), Ok(None));
         assert!(
             common_namespace(&[of("shop"), of("bank")])
                 .unwrap_err()

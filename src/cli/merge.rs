@@ -1,7 +1,7 @@
 //! What `kubectl apply` would send: the file as a strategic merge patch, with deletions of what the file no longer
 //! holds but the last applied one did.
 //!
-//! Pure. Knows the merge keys of a Deployment; the API server does the merging.
+//! Pure. Knows the merge keys of pods and of what makes them; the API server does the merging.
 
 use serde_json::{Map, Value, json};
 

@@ -32,10 +32,13 @@ mod progress;
 mod propose;
 mod rehearse;
 mod request;
+mod settings;
 mod stages;
+mod stand;
 mod status;
 mod table;
 mod target;
+mod template;
 mod tree;
 mod version;
 mod vote;
@@ -89,6 +92,12 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
             Command::Completion(args) => completion::run(&args),
             Command::Complete(args) => complete::run(&args).await,
             Command::Audit(args) => audit::run(&args, look),
+            Command::Template(template::Template::Lint(args)) => {
+                template::run(&args, &cli.connection, look).await
+            }
+            Command::Config(settings::Settings::Lint(args)) => {
+                settings::run(&args, &cli.connection, look).await
+            }
             Command::Version(args) => version::run(&args, &cli.connection).await,
             Command::Online(command) => {
                 let cluster = Cluster::connect(&cli.connection).await?;

@@ -5,6 +5,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use super::target;
+use crate::api::calendar::Recurrence;
 use crate::api::permit::{Schedule, Target};
 use crate::api::{Permit, PermitSpec};
 
@@ -35,6 +37,9 @@ pub(super) struct Wish {
     /// The change may not start after
     #[arg(long, value_name = "TIME")]
     latest_start: Option<Timestamp>,
+    /// The change may start only while such a window is open, such as '0 22 * * MON-THU;4h;Europe/Berlin'; may be repeated
+    #[arg(long = "recurring", value_name = "CRON;DURATION;ZONE", value_parser = target::recurrence)]
+    recurring: Vec<Recurrence>,
     /// Username that may make the change, may be repeated [default: you]
     #[arg(long = "executor", value_name = "USER")]
     executors: Vec<String>,
@@ -47,12 +52,13 @@ pub(super) fn permit(
     namespace: &str,
     request_id: String,
 ) -> Permit {
-    let schedule =
-        (wish.earliest_start.is_some() || wish.latest_start.is_some()).then(|| Schedule {
-            earliest_start: wish.earliest_start.map(Time),
-            latest_start: wish.latest_start.map(Time),
-            recurring: Vec::new(),
-        });
+    let is_scheduled =
+        wish.earliest_start.is_some() || wish.latest_start.is_some() || !wish.recurring.is_empty();
+    let schedule = is_scheduled.then(|| Schedule {
+        earliest_start: wish.earliest_start.map(Time),
+        latest_start: wish.latest_start.map(Time),
+        recurring: wish.recurring.clone(),
+    });
     let name = wish
         .name
         .clone()
@@ -124,7 +130,9 @@ mod tests {
     const REQUEST: &str = "01JD8T6V0W6Z3YB1X2K3M4N5P6";
 
     fn target(name: &str) -> Target {
-        crate::cli::outcome::of_operations(name, &[crate::api::vocabulary::Operation::Restart])
+        let workload = format!("deploy/{name}").parse().unwrap();
+        let restart = [crate::api::vocabulary::Operation::Restart];
+        crate::cli::outcome::of_operations(&workload, &restart)
     }
 
     #[test]

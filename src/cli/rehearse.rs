@@ -1,17 +1,21 @@
-//! Writes to a Deployment that the API server judges and does not store: dry runs, with the warnings they answer with.
+//! Writes to a workload that the API server judges and does not store: dry runs, with the warnings they answer with.
 //!
 //! Knows HTTP and the API server's answers; what they mean is read elsewhere.
 
 use anyhow::Context as _;
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::Resource as _;
-use kube::api::{GetParams, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DynamicObject, GetParams, ListParams, Patch, PatchParams, PostParams,
+};
 use kube::client::Body;
 use kube::core::{Request, Status};
 use serde_json::Value;
 
 use super::connect::Cluster;
+use super::target::WorkloadRef;
 use super::warning;
+use crate::cluster::kinds::resource;
+use crate::domain::kind::Form;
 
 /// The field manager that `kubectl apply --server-side` uses.
 const APPLY_MANAGER: &str = "kubectl";
@@ -26,15 +30,11 @@ pub(super) enum Step {
     },
     /// A strategic merge patch of one that is there.
     Merge {
-        /// Its name.
-        name: String,
         /// The patch.
         patch: Value,
     },
     /// A server-side apply.
     Apply {
-        /// Its name.
-        name: String,
         /// The object as it is applied.
         object: Value,
         /// Whether fields are taken from other managers.
@@ -56,19 +56,47 @@ pub(super) enum Answer {
     Refused(Box<Status>),
 }
 
-/// The Deployment as it is now, if it is there.
-pub(super) async fn live(cluster: &Cluster, name: &str) -> anyhow::Result<Option<Value>> {
-    let request = collection(cluster).get(name, &GetParams::default())?;
+/// The workload as it is now, if it is there.
+pub(super) async fn live(
+    cluster: &Cluster,
+    workload: &WorkloadRef,
+) -> anyhow::Result<Option<Value>> {
+    let request = collection(cluster, workload).get(&workload.name, &GetParams::default())?;
     match cluster.client.request::<Value>(request).await {
         Ok(object) => Ok(Some(object)),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("read deployment `{name}`")),
+        Err(error) => Err(error).with_context(|| format!("read {workload}")),
     }
 }
 
+/// The names of the workloads of a kind, at most so many.
+pub(super) async fn names(
+    cluster: &Cluster,
+    form: &'static Form,
+    most: u32,
+) -> anyhow::Result<Vec<String>> {
+    let all = kube::Api::<DynamicObject>::namespaced_with(
+        cluster.client.clone(),
+        &cluster.namespace,
+        &resource(form),
+    );
+    let some = all
+        .list_metadata(&ListParams::default().limit(most))
+        .await?;
+    Ok(some
+        .items
+        .into_iter()
+        .filter_map(|o| o.metadata.name)
+        .collect())
+}
+
 /// Has the API server judge a write without storing it.
-pub(super) async fn rehearse(cluster: &Cluster, step: &Step) -> anyhow::Result<Answer> {
-    let to = collection(cluster);
+pub(super) async fn rehearse(
+    cluster: &Cluster,
+    workload: &WorkloadRef,
+    step: &Step,
+) -> anyhow::Result<Answer> {
+    let (to, name) = (collection(cluster, workload), &workload.name);
     let request = match step {
         Step::Create { object } => {
             let params = PostParams {
@@ -77,16 +105,12 @@ pub(super) async fn rehearse(cluster: &Cluster, step: &Step) -> anyhow::Result<A
             };
             to.create(&params, serde_json::to_vec(object)?)?
         }
-        Step::Merge { name, patch } => to.patch(
+        Step::Merge { patch } => to.patch(
             name,
             &PatchParams::default().dry_run(),
             &Patch::Strategic(patch),
         )?,
-        Step::Apply {
-            name,
-            object,
-            force,
-        } => {
+        Step::Apply { object, force } => {
             let params = PatchParams {
                 force: *force,
                 ..PatchParams::apply(APPLY_MANAGER).dry_run()
@@ -119,6 +143,12 @@ pub(super) async fn rehearse(cluster: &Cluster, step: &Step) -> anyhow::Result<A
     Ok(Answer::Refused(status.boxed()))
 }
 
-fn collection(cluster: &Cluster) -> Request {
-    Request::new(Deployment::url_path(&(), Some(&cluster.namespace)))
+fn collection(cluster: &Cluster, workload: &WorkloadRef) -> Request {
+    let own = resource(workload.form);
+    let read = ApiResource {
+        api_version: own.api_version.replace(&own.version, &workload.version),
+        version: workload.version.clone(),
+        ..own
+    };
+    Request::new(DynamicObject::url_path(&read, Some(&cluster.namespace)))
 }

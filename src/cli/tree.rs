@@ -2,15 +2,16 @@
 //!
 //! Pure: everything shown comes in as values, the time too. Concludes nothing from what it shows.
 
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
+use serde_json::Value;
 
 use super::age::distance;
 use super::branches::one_line;
 use super::look::{Look, phase_mark};
 use super::{branches, stages};
+use crate::api::permit::Target;
 use crate::api::vocabulary::Phase;
 use crate::api::{Approval, Permit, PermitStatus};
 
@@ -20,8 +21,8 @@ pub(super) struct View<'a> {
     pub(super) permit: &'a Permit,
     /// The decisions about it.
     pub(super) approvals: &'a [Approval],
-    /// Its workloads by name, as far as they are there and may be read.
-    pub(super) workloads: &'a [(String, Option<Deployment>)],
+    /// Its targets, each as it is now as far as it is there and may be read.
+    pub(super) workloads: &'a [(&'a Target, Option<Value>)],
 }
 
 /// Draws the picture.
@@ -77,7 +78,7 @@ fn head(permit: &Permit, look: Look, now: Timestamp) -> String {
         let width = value.chars().count() + if left == "Phase" { 2 } else { 0 };
         let gap = " ".repeat(34_usize.saturating_sub(width).max(1));
         lines.push(format!(
-            "{:<13}{shown}{gap}{:<9}{other}",
+            "{:<13}{shown}{gap}{:<8} {other}",
             format!("{left}:"),
             format!("{right}:")
         ));
@@ -132,7 +133,7 @@ fn window(permit: &Permit, status: &PermitStatus, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const NOW: &str = "2026-11-21T21:15:00Z";
 
@@ -157,15 +158,18 @@ mod tests {
         .unwrap()
     }
 
-    fn deployment() -> Deployment {
-        serde_json::from_value(json!({
+    fn deployment() -> Value {
+        json!({
             "metadata": {"name": "checkout", "creationTimestamp": "2026-10-12T21:15:00Z",
                 "annotations": {"deployment.kubernetes.io/revision": "13"}},
             "spec": {"replicas": 4, "selector": {}, "template": {"spec": {"containers": [
                 {"name": "app", "image": "checkout:1.4.2"}]}}},
             "status": {"replicas": 4, "readyReplicas": 4, "updatedReplicas": 4},
-        }))
-        .unwrap()
+        })
+    }
+
+    fn target(kind: &str, name: &str) -> Target {
+        serde_json::from_value(json!({"kind": kind, "name": name})).unwrap()
     }
 
     fn drawn(look: Look) -> String {
@@ -177,10 +181,8 @@ mod tests {
             &json!({"phase": "InReview", "expiresTime": "2026-11-21T22:30:00Z", "summary": summary,
             "checks": [check]}),
         );
-        let workloads = [
-            ("checkout".to_owned(), Some(deployment())),
-            ("cart".to_owned(), None),
-        ];
+        let (checkout, cart) = (target("Deployment", "checkout"), target("CronJob", "cart"));
+        let workloads = [(&checkout, Some(deployment())), (&cart, None)];
         let view = View {
             permit: &permit,
             approvals: &[approval()],
@@ -203,7 +205,7 @@ NAME                   KIND         STATE         AGE   INFO
 ◷ checkout-7f3c9       Permit       InReview      14m   1/2 approvals, app=checkout:1.5.0
 ├──✔ bob@example.com   Approval     Approve       3m    director: \"looks [2J good\"
 ├──✔ checkout          Deployment   revision 13   40d   checkout:1.4.2; 4 updated, 4 of 4 ready
-├──? cart              Deployment   not seen
+├──? cart              CronJob      not seen
 └──? error-rate        Check        Unknown             Deployment/checkout (limit 0.01): not started";
         assert_eq!(
             drawn(Look {

@@ -3,8 +3,10 @@
 //! Hands out plain values, found by name or by what they speak of, never by a walk over all of them where a change is
 //! judged. A deny may rest on them; an allow never does (threat row 29). Does not know what they mean.
 
+mod card;
 mod due;
 mod feed;
+mod packed;
 mod read;
 mod shelf;
 mod watch;
@@ -14,21 +16,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::reflector::{ObjectRef, Store};
 use serde_json::Value;
 
-pub use due::Due;
+pub use card::{Card, Known, LEVELS};
+pub use due::{Due, PermitRef};
 pub use feed::{Feed, Watching};
 
 use crate::api::config::CONFIG_NAME;
 use crate::api::facts::{Enrolment, Facts, facts_name};
 use crate::api::kind::WorkloadKind;
-use crate::api::vocabulary::Phase;
 use crate::api::{Approval, ENVIRONMENT_LABEL, GATE_LABEL, Permit};
 use crate::domain::config::Config as Configured;
 use crate::domain::kind::GATED;
-use crate::domain::template::{Revision, Template};
-use read::{Current, Place, Versioned};
+use crate::domain::template::{Revision, Template, Unreadable};
+use card::mark;
+use read::{Configuration, Current, Place, Versioned};
 use shelf::Shelf;
 use written::Written;
 
@@ -39,26 +41,23 @@ const CLUSTER: &str = "";
 pub struct Caches {
     /// The operator's own namespace.
     own: String,
-    permits: Store<Permit>,
-    /// Finds permits by the workloads that they name.
-    by_workload: Arc<Shelf<()>>,
+    permits: Arc<Shelf<Arc<Card>>>,
     approvals: Arc<Shelf<Arc<Approval>>>,
     templates: Arc<Shelf<Arc<Current>>>,
     namespaces: Arc<Shelf<Arc<Place>>>,
     revisions: Arc<Shelf<Arc<Revision>>>,
     facts: Arc<Shelf<Arc<Versioned>>>,
-    configuration: Arc<Shelf<Arc<Result<Arc<Configured>, String>>>>,
+    configuration: Arc<Shelf<Arc<Configuration>>>,
     /// Of each gated kind, what no controller of another kind answers for.
     workloads: BTreeMap<&'static str, Arc<Shelf<Arc<Value>>>>,
     written: Arc<Written>,
 }
 
 impl Caches {
-    fn empty(permits: Store<Permit>, own: &str) -> Self {
+    fn empty(own: &str) -> Self {
         Self {
             own: own.to_owned(),
-            permits,
-            by_workload: Arc::default(),
+            permits: Arc::default(),
             approvals: Arc::default(),
             templates: Arc::default(),
             namespaces: Arc::default(),
@@ -77,7 +76,7 @@ impl Caches {
     pub async fn filled(&self) {
         let workloads = self.workloads.values().map(|shelf| shelf.filled());
         let all = [
-            self.by_workload.filled(),
+            self.permits.filled(),
             self.approvals.filled(),
             self.templates.filled(),
             self.namespaces.filled(),
@@ -91,44 +90,69 @@ impl Caches {
         }
     }
 
-    /// The store of permits.
-    pub fn permit_store(&self) -> Store<Permit> {
-        self.permits.clone()
+    /// Shows every permit there is, without its names.
+    pub fn each_permit(&self, mut see: impl FnMut(&Card)) {
+        self.permits.each(|_, _, card| see(card));
     }
 
-    /// Every permit that names this workload (`Deployment/NAME`).
-    pub fn permits_naming(&self, namespace: &str, key: &str) -> Vec<Arc<Permit>> {
-        let names = self.by_workload.names(namespace, key);
-        names
-            .iter()
-            .filter_map(|name| self.permit(namespace, name))
+    /// The permits that `pick` wants.
+    pub fn known_permits(&self, pick: impl Fn(&Card) -> bool) -> Vec<Known> {
+        let mut known = Vec::new();
+        self.permits.each(|namespace, name, card| {
+            if pick(card) {
+                known.push(Known {
+                    namespace: Arc::clone(namespace),
+                    name: Arc::clone(name),
+                    card: Arc::clone(card),
+                });
+            }
+        });
+        known
+    }
+
+    /// Names the permits that `pick` wants.
+    pub fn permit_refs(&self, pick: impl Fn(&Card) -> bool) -> Vec<PermitRef> {
+        let known = self.known_permits(pick).into_iter();
+        known
+            .map(|permit| PermitRef::new(permit.namespace, permit.name))
             .collect()
     }
 
-    /// One permit.
-    pub fn permit(&self, namespace: &str, name: &str) -> Option<Arc<Permit>> {
-        self.permits.get(&ObjectRef::new(name).within(namespace))
+    /// Every permit that names this workload (`Deployment/NAME`), ordered by name.
+    pub fn permits_naming(&self, namespace: &str, key: &str) -> Vec<Known> {
+        let (named, namespace) = (self.permits.named(namespace, key), Arc::from(namespace));
+        let known = |(name, card)| Known {
+            namespace: Arc::clone(&namespace),
+            name,
+            card,
+        };
+        named.into_iter().map(known).collect()
     }
 
-    /// References to the permits that name a workload and are not at their end. What a terminal permit owes (a
-    /// rollback to follow) it names itself by its own timer.
-    fn open_permits_naming(&self, namespace: &str, key: &str) -> Vec<ObjectRef<Permit>> {
-        let named = self.permits_naming(namespace, key);
+    /// One permit, whole.
+    pub fn permit(&self, namespace: &str, name: &str) -> Option<Permit> {
+        let known = Known {
+            namespace: namespace.into(),
+            name: name.into(),
+            card: self.permits.get(namespace, name)?,
+        };
+        known.whole()
+    }
+
+    /// Names the permits that name a workload and are not at their end. What a terminal permit owes (a rollback to
+    /// follow) it names itself by its own timer.
+    fn open_permits_naming(&self, namespace: &str, key: &str) -> Vec<PermitRef> {
+        let named = self.permits_naming(namespace, key).into_iter();
         named
-            .iter()
-            .filter(|p| is_open(p))
-            .map(|p| ObjectRef::from_obj(p.as_ref()))
+            .filter(|known| known.card.is_open())
+            .map(|known| PermitRef::new(known.namespace, known.name))
             .collect()
     }
 
-    /// References to the open permits under a template. Walks over all: templates change rarely.
-    fn open_permits_under(&self, template: &str) -> Vec<ObjectRef<Permit>> {
-        let under = |p: &Permit| p.spec.template == template && is_open(p);
-        let found = self.permits.state_filter(under);
-        found
-            .iter()
-            .map(|p| ObjectRef::from_obj(p.as_ref()))
-            .collect()
+    /// Names the open permits under a template. Walks over all: templates change rarely.
+    fn open_permits_under(&self, template: &str) -> Vec<PermitRef> {
+        let under = mark(template);
+        self.permit_refs(|card| card.is_open() && card.may_be_under(under))
     }
 
     /// The approvals that speak of a permit.
@@ -157,7 +181,7 @@ impl Caches {
     /// How each namespace stands that carries the gate label or has facts, those on their way out left out.
     pub fn enrolments(&self) -> Vec<(String, Enrolment)> {
         let label = |place: &Place, key: &str| place.labels.get(key).cloned().unwrap_or_default();
-        let one = |(name, place): (String, Arc<Place>)| {
+        let one = |(name, place): (Arc<str>, Arc<Place>)| {
             let is_meant =
                 place.labels.contains_key(GATE_LABEL) || self.shared_facts(&name).is_some();
             let seen = Enrolment {
@@ -165,7 +189,7 @@ impl Caches {
                 gate: label(&place, GATE_LABEL),
                 environment: label(&place, ENVIRONMENT_LABEL),
             };
-            (is_meant && !place.is_terminating).then_some((name, seen))
+            (is_meant && !place.is_terminating).then(|| (name.to_string(), seen))
         };
         let all = self.namespaces.all_in(CLUSTER);
         all.into_iter().filter_map(one).collect()
@@ -197,10 +221,16 @@ impl Caches {
         all.iter().map(|(_, t)| one(t)).collect()
     }
 
-    /// The templates that exist now and are sound.
-    pub fn sound_templates(&self) -> Vec<Template> {
-        let all = self.templates.all_in(CLUSTER);
-        all.iter().filter_map(|(_, t)| t.template.clone()).collect()
+    /// The templates that exist now: those that are sound, and those that cannot be read.
+    pub fn templates(&self) -> (Vec<Template>, Vec<Unreadable>) {
+        let (mut sound, mut unreadable) = (Vec::new(), Vec::new());
+        for (_, current) in self.templates.all_in(CLUSTER) {
+            match &current.template {
+                Ok(template) => sound.push(template.clone()),
+                Err(template) => unreadable.push(Unreadable::clone(template)),
+            }
+        }
+        (sound, unreadable)
     }
 
     /// The digest of a template's content now.
@@ -212,7 +242,7 @@ impl Caches {
     /// The templates that exist, by name.
     pub fn template_names(&self) -> Vec<String> {
         let all = self.templates.all_in(CLUSTER);
-        all.into_iter().map(|(name, _)| name).collect()
+        all.into_iter().map(|(name, _)| name.to_string()).collect()
     }
 
     /// The kept revisions of a template, each by what its content says.
@@ -259,11 +289,6 @@ impl Caches {
             self.written.keep(&facts_name(namespace), written);
         }
     }
-}
-
-fn is_open(permit: &Permit) -> bool {
-    let phase = permit.status.as_ref().and_then(|s| s.phase);
-    !phase.is_some_and(Phase::is_terminal)
 }
 
 #[cfg(test)]

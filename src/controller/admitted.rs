@@ -3,7 +3,7 @@
 //! A memory, not a record: a loss is told by an execution without an executor, never made up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::world::Admitted;
 
@@ -35,11 +35,11 @@ impl AdmittedBook {
     }
 
     /// Forgets every permit but these.
-    pub fn keep(&self, living: &BTreeSet<String>) {
+    pub fn keep(&self, living: &BTreeSet<Arc<str>>) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .retain(|uid, _| living.contains(uid));
+            .retain(|uid, _| living.contains(uid.as_str()));
     }
 
     /// Forgets a permit that came to rest.

@@ -4,7 +4,7 @@
 //! recorded, which is otherwise put right by it. Folding and judging are `domain::breach`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -197,8 +197,8 @@ impl GuardBook {
     }
 
     /// Forgets every permit but these.
-    pub(super) fn keep(&self, living: &BTreeSet<String>) {
-        self.lock().retain(|uid, _| living.contains(uid));
+    pub(super) fn keep(&self, living: &BTreeSet<Arc<str>>) {
+        self.lock().retain(|uid, _| living.contains(uid.as_str()));
     }
 
     /// Forgets what the checks of a permit saw: a person has ended its hold.

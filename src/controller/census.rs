@@ -3,20 +3,22 @@
 //! Read from the cache, every combination set, so that a figure falls back to zero. Decides nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::Context;
-use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
+use crate::cluster::caches::LEVELS;
 
-/// The levels that a permit can have, and that of one whose template is not known yet.
-const LEVELS: [&str; 7] = ["0", "1", "2", "3", "4", "emergency", "unknown"];
+/// The level of a permit whose template is not known yet.
+const UNKNOWN: &str = "unknown";
 
 /// Counts the permits and shows the figures.
 pub(super) fn take(ctx: &Context) {
-    let counts = counted(&ctx.caches.permit_store().state());
+    // Counted where they lie: there may be very many.
+    let mut counts = BTreeMap::new();
+    ctx.caches
+        .each_permit(|card| count(&mut counts, card.phase(), card.level()));
     for phase in Phase::ALL {
-        for level in LEVELS {
+        for level in LEVELS.into_iter().chain([UNKNOWN]) {
             let count = counts.get(&(*phase, level)).copied().unwrap_or(0);
             let labels = [phase.as_str(), level];
             ctx.metrics.permits.with_label_values(&labels).set(count);
@@ -24,45 +26,30 @@ pub(super) fn take(ctx: &Context) {
     }
 }
 
-fn counted(permits: &[Arc<Permit>]) -> BTreeMap<(Phase, &'static str), i64> {
-    let mut counts = BTreeMap::new();
-    for permit in permits {
-        let status = permit.status.as_ref();
-        let phase = status.and_then(|s| s.phase).unwrap_or(Phase::Requested);
-        let level = status.map_or("", |s| s.summary.level.as_str());
-        let known = LEVELS.iter().find(|l| **l == level);
-        *counts
-            .entry((phase, known.copied().unwrap_or("unknown")))
-            .or_insert(0) += 1;
-    }
-    counts
+fn count(
+    counts: &mut BTreeMap<(Phase, &'static str), i64>,
+    phase: Option<Phase>,
+    level: Option<&'static str>,
+) {
+    let standing = (phase.unwrap_or(Phase::Requested), level.unwrap_or(UNKNOWN));
+    *counts.entry(standing).or_insert(0) += 1;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn permit(phase: Option<Phase>, level: &str) -> Arc<Permit> {
-        let spec = serde_json::json!({"template": "t", "purpose": "p", "targets": []});
-        let mut permit = Permit::new("a", serde_json::from_value(spec).unwrap());
-        let mut status = crate::api::PermitStatus {
-            phase,
-            ..Default::default()
-        };
-        status.summary.level = level.to_owned();
-        permit.status = phase.map(|_| status);
-        Arc::new(permit)
-    }
-
     #[test]
     fn permits_are_counted_by_phase_and_level_and_a_new_one_by_neither() {
-        let all = [
-            permit(Some(Phase::Issued), "2"),
-            permit(Some(Phase::Issued), "2"),
-            permit(Some(Phase::Closed), "emergency"),
-            permit(None, ""),
-        ];
-        let counts = counted(&all);
+        let mut counts = BTreeMap::new();
+        for (phase, level) in [
+            (Some(Phase::Issued), Some("2")),
+            (Some(Phase::Issued), Some("2")),
+            (Some(Phase::Closed), Some("emergency")),
+            (None, None),
+        ] {
+            count(&mut counts, phase, level);
+        }
         assert_eq!(counts[&(Phase::Issued, "2")], 2);
         assert_eq!(counts[&(Phase::Closed, "emergency")], 1);
         assert_eq!(counts[&(Phase::Requested, "unknown")], 1);

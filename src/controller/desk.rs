@@ -4,7 +4,7 @@
 //! and less often. Lost with the process; nothing rests on it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::Rng as _;
@@ -96,9 +96,18 @@ impl Desk {
         }
     }
 
-    /// Forgets every permit but these.
-    pub(super) fn keep(&self, living: &BTreeSet<String>) {
-        self.lock().retain(|uid, _| living.contains(uid));
+    /// Forgets every permit but these, and of these whatever is of no use any more.
+    pub(super) fn keep(&self, living: &BTreeSet<Arc<str>>) {
+        self.keep_at(living, Instant::now());
+    }
+
+    fn keep_at(&self, living: &BTreeSet<Arc<str>>, now: Instant) {
+        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < LATEST;
+        self.lock().retain(|uid, sheet| {
+            sheet.written = sheet.written.filter(|(_, at)| is_recent(at));
+            let is_of_use = sheet.written.is_some() || sheet.failures > 0;
+            is_of_use && living.contains(uid.as_str())
+        });
     }
 }
 
@@ -143,6 +152,17 @@ mod tests {
         assert!(later > LONGEST / 2 && later <= LONGEST);
         desk.succeeded("a");
         assert!(desk.failed("a") <= SHORTEST);
+    }
+
+    #[test]
+    fn a_permit_that_nothing_is_to_be_remembered_of_takes_no_room() {
+        let (desk, living) = (Desk::default(), BTreeSet::from(["a".into(), "b".into()]));
+        desk.wrote("a", Some("10"));
+        desk.failed("b");
+        desk.keep(&living);
+        assert_eq!(desk.lock().len(), 2);
+        desk.keep_at(&living, Instant::now() + LATEST);
+        assert_eq!(desk.lock().keys().collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]

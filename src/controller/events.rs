@@ -57,7 +57,7 @@ fn workload_ref(
             .map(str::to_owned)
     };
     Some(k8s_openapi::api::core::v1::ObjectReference {
-        api_version: Some("apps/v1".into()),
+        api_version: text("/apiVersion"),
         kind: Some(fact.target.kind.to_string()),
         name: text("/metadata/name"),
         namespace: text("/metadata/namespace"),

@@ -15,6 +15,7 @@ use crate::api::facts::Facts;
 use crate::api::permit::{Identity, Permit, Target};
 use crate::api::vocabulary::{Decision, GateMode, Phase};
 use crate::api::{ENVIRONMENT_LABEL, GATE_LABEL};
+use crate::cluster::caches::Known;
 use crate::cluster::client::deadline;
 use crate::cluster::kinds;
 use crate::domain::ballot;
@@ -49,19 +50,27 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         .caches
         .namespace_labels(&request.namespace)
         .unwrap_or_default();
+    let now = ctx.clock.now();
+    let environment = environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned();
+    let (configured, unsound) = match ctx.caches.configuration() {
+        Ok(configured) => (configured, None),
+        Err(why) => (Arc::default(), Some(why)),
+    };
     World {
-        now: ctx.clock.now(),
+        now,
         generation: permit.metadata.generation,
         resource_version: permit.resource_version().unwrap_or_default(),
         outdated: is_outdated(ctx, &request, revision.as_ref()),
+        environment: environment.clone(),
         mode: GateMode::of_label(labels.get(GATE_LABEL).map(String::as_str), GateMode::Audit),
-        environment: environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned(),
         armed: facts.armed.get(&request.uid).cloned(),
         spent: facts.spent.get(&request.uid).cloned(),
         targets,
         checks: ctx.guard.facts(&request.uid),
         healthy_for: ctx.guard.healthy_for(&request.uid),
         admitted: ctx.admitted.of(&request.uid),
+        frozen: configured.frozen(now, (&request.namespace, &environment)),
+        unsound,
         // Known from the last try, never found out here: what must not wait for the ledger is decided in here too.
         ledger_writable: !ctx.backlog.is_stalled(),
         refused_rollbacks: ctx.guard.refusals(&request.uid),
@@ -172,20 +181,18 @@ async fn target_fact(
     });
     let key = target_key(target);
     let others = ctx.caches.permits_naming(&request.namespace, &key);
-    let runs = |p: &&Arc<Permit>| {
-        let phase = p.status.as_ref().and_then(|s| s.phase);
+    let runs = |p: &&Known| {
+        let (uid, phase) = (&**p.card.uid(), p.card.phase());
         let is_told = phase.is_some_and(Phase::is_running);
         let has_ended = phase.is_some_and(Phase::is_terminal);
         // What this process saw begin runs, though its status may not say so.
-        let may_run = |uid: &str| is_told || ctx.guard.has_begun(uid) && !has_ended;
-        p.uid().is_some_and(|uid| {
-            uid != request.uid && facts.armed.contains_key(&uid) && may_run(&uid)
-        })
+        let may_run = is_told || ctx.guard.has_begun(uid) && !has_ended;
+        uid != request.uid && facts.armed.contains_key(uid) && may_run
     };
     TargetFact {
         target: target.clone(),
         live,
-        busy_with: others.iter().find(runs).map(|p| p.name_any()),
+        busy_with: others.iter().find(runs).map(|p| p.name.to_string()),
     }
 }
 

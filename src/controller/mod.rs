@@ -18,7 +18,9 @@ mod gather;
 mod journal;
 mod orphans;
 mod permit;
+mod queue;
 mod record;
+mod recorder;
 mod revisions;
 mod rights;
 mod rollback;
@@ -34,6 +36,7 @@ pub use desk::Desk;
 pub use drifts::record_drifts;
 pub use error::Error;
 pub use permit::run;
+pub use recorder::Recorder;
 pub use rights::follow_rights;
 pub use watch::watch;
 
@@ -75,7 +78,7 @@ pub struct Context {
     /// The right to write; asked before each effect.
     pub leadership: Arc<Leadership>,
     /// Events, with their series.
-    pub recorder: kube::runtime::events::Recorder,
+    pub recorder: Recorder,
     /// What is counted.
     pub metrics: Metrics,
 }

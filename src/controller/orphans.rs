@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kube::ResourceExt as _;
 use tracing::{info, warn};
 
 use super::permit::chain;
@@ -23,8 +22,10 @@ pub(super) async fn sweep(ctx: &Context) {
         })
         .collect();
     // Looked at after the facts: a permit is known before anything is put on record about it.
-    let permits = ctx.caches.permit_store().state();
-    let living: BTreeSet<String> = permits.iter().filter_map(|p| p.uid()).collect();
+    let mut living: BTreeSet<Arc<str>> = BTreeSet::new();
+    ctx.caches.each_permit(|card| {
+        living.insert(Arc::clone(card.uid()));
+    });
     ctx.guard.keep(&living);
     ctx.admitted.keep(&living);
     ctx.desk.keep(&living);
@@ -39,13 +40,13 @@ async fn one(
     ctx: &Context,
     namespace: &str,
     known: &Facts,
-    living: &BTreeSet<String>,
+    living: &BTreeSet<Arc<str>>,
 ) -> Result<(), Error> {
     let gone: BTreeSet<String> = known
         .armed
         .keys()
         .chain(known.spent.keys())
-        .filter(|uid| !living.contains(*uid))
+        .filter(|uid| !living.contains(uid.as_str()))
         .cloned()
         .collect();
     if gone.is_empty() {

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
-use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
 
 use super::Context;
-use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
+use crate::cluster::caches::{Card, Known, PermitRef};
 use crate::cluster::rights::changes;
 
 /// Changes this close together are one: a role comes with its bindings.
@@ -21,7 +19,7 @@ const TOGETHER: Duration = Duration::from_millis(200);
 const HEARD: Duration = Duration::from_secs(5);
 
 /// Follows the changes of rights for as long as it is polled.
-pub async fn follow_rights(ctx: Arc<Context>, due: mpsc::Sender<ObjectRef<Permit>>) {
+pub async fn follow_rights(ctx: Arc<Context>, due: mpsc::Sender<PermitRef>) {
     let mut changes = changes(&ctx.client);
     while changes.next().await.is_some() {
         for pause in [TOGETHER, HEARD] {
@@ -33,24 +31,22 @@ pub async fn follow_rights(ctx: Arc<Context>, due: mpsc::Sender<ObjectRef<Permit
 }
 
 /// Forgets what was answered, and names every permit that rests on it.
-async fn ask_again(ctx: &Context, due: &mpsc::Sender<ObjectRef<Permit>>) {
+async fn ask_again(ctx: &Context, due: &mpsc::Sender<PermitRef>) {
     ctx.access.forget();
-    for permit in ctx.caches.permit_store().state() {
-        if rests_on_rights(ctx, &permit) {
+    for known in ctx.caches.known_permits(Card::is_open) {
+        if rests_on_rights(ctx, &known) {
             // Who has stopped listening is ending its process.
-            let _ = due.send(ObjectRef::from_obj(permit.as_ref())).await;
+            let _ = due.send(PermitRef::new(known.namespace, known.name)).await;
         }
     }
 }
 
 /// Whether a lost right would change what becomes of a permit: not before anybody approved, nor once it runs.
-fn rests_on_rights(ctx: &Context, permit: &Permit) -> bool {
-    let phase = permit.status.as_ref().and_then(|s| s.phase);
-    match phase.unwrap_or(Phase::Requested) {
+fn rests_on_rights(ctx: &Context, known: &Known) -> bool {
+    match known.card.phase().unwrap_or(Phase::Requested) {
         Phase::Approved | Phase::Issued => true,
         Phase::InReview => {
-            let namespace = permit.namespace().unwrap_or_default();
-            let approvals = ctx.caches.approvals_of(&namespace, &permit.name_any());
+            let approvals = ctx.caches.approvals_of(&known.namespace, &known.name);
             !approvals.is_empty()
         }
         _ => false,

@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +16,7 @@ use super::ask::{ask, is_due};
 use super::{Context, census, enrol, journal, orphans, revisions};
 use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
+use crate::cluster::caches::PermitRef;
 use crate::domain::check::GuardCheck;
 use crate::domain::template::governing;
 
@@ -33,7 +33,7 @@ const LONGEST_GAP: u32 = 3;
 
 /// A running permit under watch.
 pub(super) struct Watched {
-    pub(super) permit: Arc<Permit>,
+    pub(super) permit: Permit,
     pub(super) uid: String,
     pub(super) started: Timestamp,
     /// When its change surely had not begun.
@@ -43,11 +43,7 @@ pub(super) struct Watched {
 }
 
 /// Watches until `stop`, and keeps what has to be kept beside: the records that wait, and the facts of what is gone.
-pub async fn watch(
-    ctx: Arc<Context>,
-    due: mpsc::Sender<ObjectRef<Permit>>,
-    stop: CancellationToken,
-) {
+pub async fn watch(ctx: Arc<Context>, due: mpsc::Sender<PermitRef>, stop: CancellationToken) {
     let catching_up = every(TICK, &stop, || journal::catch_up(&ctx));
     let sweeping = every(SWEEP, &stop, || orphans::sweep(&ctx));
     let enrolling = every(TICK, &stop, || enrol::keep(&ctx));
@@ -81,7 +77,7 @@ where
 }
 
 /// Names in `due` every permit that something new is known of.
-async fn guard(ctx: Arc<Context>, due: mpsc::Sender<ObjectRef<Permit>>, stop: CancellationToken) {
+async fn guard(ctx: Arc<Context>, due: mpsc::Sender<PermitRef>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -93,13 +89,13 @@ async fn guard(ctx: Arc<Context>, due: mpsc::Sender<ObjectRef<Permit>>, stop: Ca
         revisions::keep(&ctx).await;
         for permit in poll(&ctx).await {
             // Full means that it is named already, or will be by its own timer.
-            let _ = due.try_send(ObjectRef::from_obj(permit.as_ref()));
+            let _ = due.try_send(permit);
         }
     }
 }
 
 /// Asks every check that is due, each distinct one once.
-async fn poll(ctx: &Context) -> Vec<Arc<Permit>> {
+async fn poll(ctx: &Context) -> Vec<PermitRef> {
     let now = ctx.clock.now();
     let running = running(ctx);
     let mut distinct: Vec<&GuardCheck> = Vec::new();
@@ -126,20 +122,27 @@ async fn poll(ctx: &Context) -> Vec<Arc<Permit>> {
             longest.saturating_mul(LONGEST_GAP),
         );
     }
-    running.into_iter().map(|w| w.permit).collect()
+    let named = running.into_iter();
+    named
+        .map(|w| {
+            PermitRef::new(
+                w.permit.namespace().unwrap_or_default(),
+                w.permit.name_any(),
+            )
+        })
+        .collect()
 }
 
 /// Every permit with a live change, and the checks of the revision that governs it.
 fn running(ctx: &Context) -> Vec<Watched> {
     ctx.caches
-        .permit_store()
-        .state()
+        .known_permits(|card| card.phase().is_some_and(Phase::is_running))
         .into_iter()
-        .filter_map(|permit| watched(ctx, permit))
+        .filter_map(|known| watched(ctx, known.whole()?))
         .collect()
 }
 
-fn watched(ctx: &Context, permit: Arc<Permit>) -> Option<Watched> {
+fn watched(ctx: &Context, permit: Permit) -> Option<Watched> {
     let status = permit.status.as_ref()?;
     let execution = status
         .execution

@@ -5,6 +5,9 @@
 use super::aftermath::{Aftermath, Undoing};
 use super::decide::{Transition, Walk};
 use super::effect::Announcement;
+use super::hold::held;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use crate::api::vocabulary::{EventReason as Word, Phase, RevocationReason};
 
 /// The Events of one decision.
@@ -22,7 +25,47 @@ pub(super) fn announcements(walk: &Walk<'_>, rest: &Aftermath) -> Vec<Announceme
     {
         all.extend(of_undoing(undoing));
     }
+    all.extend(of_hold(walk));
+    all.extend(of_waiting(walk));
     all
+}
+
+/// A hold that begins or ends while the change is live.
+fn of_hold(walk: &Walk<'_>) -> Option<Announcement> {
+    let was_held = says(walk, |c| c.type_ == "Held" && c.status == "True");
+    let held = held(walk);
+    let (reason, note) = match &held {
+        Some(why) if !was_held => (Word::PermitHeld, why.clone()),
+        None if was_held && walk.phase.is_running() => {
+            (Word::PermitResumed, "the change goes on".to_owned())
+        }
+        _ => return None,
+    };
+    Some(Announcement {
+        reason: reason.as_str(),
+        note,
+        warning: held.is_some(),
+        on_targets: true,
+    })
+}
+
+/// A wait that people cannot see by the phase: for the record, or for the end of a freeze.
+fn of_waiting(walk: &Walk<'_>) -> Option<Announcement> {
+    let (reason, why) = walk.waiting.as_ref()?;
+    let waits = [Word::LedgerNotWritable, Word::FreezeActive];
+    let word = waits.into_iter().find(|word| word.as_str() == *reason)?;
+    let is_told = says(walk, |c| c.reason == word.as_str());
+    (!is_told).then(|| Announcement {
+        reason: word.as_str(),
+        note: why.clone(),
+        warning: true,
+        on_targets: false,
+    })
+}
+
+/// Whether a condition of the last status says so.
+fn says(walk: &Walk<'_>, what: impl Fn(&Condition) -> bool) -> bool {
+    walk.world.recorded.conditions.iter().any(what)
 }
 
 fn of_transition(step: &Transition) -> Announcement {

@@ -90,26 +90,12 @@ pub enum RecordType {
     Intent,
     /// An effect was applied.
     Done,
-    /// An Approval object was counted or refused.
-    Approval,
-    /// The gate admitted or denied a change.
-    GateDecision,
-    /// A change was made under a permit.
-    Execution,
-    /// A guard verdict changed.
-    GuardVerdict,
     /// The permit's final account.
     Closure,
     /// Configuration or a template changed.
     Configuration,
     /// Records were lost.
     Gap,
-    /// The operator began to write.
-    Started,
-    /// The operator ended in order.
-    Stopped,
-    /// The log was exported.
-    Exported,
 }
 
 /// What kind of actor did it.

@@ -19,6 +19,11 @@ const LONGEST: Duration = Duration::from_hours(31 * 24);
 /// How many occurrences that run into each other are followed to tell when they end.
 const FOLLOWED: usize = 64;
 
+/// How far ahead windows are looked at.
+const YEAR: Duration = Duration::from_hours(366 * 24);
+/// How many openings and closings are looked at.
+const EXAMINED: usize = 1024;
+
 /// A stretch of time.
 #[derive(Clone, Debug)]
 pub enum Stretch {
@@ -114,6 +119,14 @@ impl Stretch {
             Self::Recurring(recurring) => recurring.ends(now),
         }
     }
+
+    /// When it begins next, after `now`.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Once { from, .. } => Some(*from).filter(|from| *from > now),
+            Self::Recurring(recurring) => recurring.next(now),
+        }
+    }
 }
 
 /// What windows that open again and again say of a moment; without any it is always open.
@@ -135,6 +148,28 @@ pub fn opening(windows: &[Recurring], now: Timestamp) -> Opening {
     let ends = windows.iter().filter_map(|window| window.ends(now)).max();
     let next = || windows.iter().filter_map(|window| window.next(now)).min();
     ends.map_or_else(|| Opening::From(next()), Opening::Until)
+}
+
+/// The longest time from one opening to the next in the year from `now`; `None`: they never open again.
+pub fn longest_closed(windows: &[Recurring], now: Timestamp) -> Option<Duration> {
+    let (mut at, mut longest) = (now, Duration::ZERO);
+    let horizon = now.checked_add(YEAR).unwrap_or(now);
+    for _ in 0..EXAMINED {
+        match opening(windows, at) {
+            Opening::Until(end) => at = end,
+            Opening::From(Some(next)) => {
+                let closed = Duration::try_from(next.duration_since(at)).unwrap_or_default();
+                longest = longest.max(closed);
+                at = next;
+            }
+            Opening::From(None) => return None,
+            Opening::Always => break,
+        }
+        if at > horizon {
+            break;
+        }
+    }
+    Some(longest)
 }
 
 #[cfg(test)]
@@ -212,6 +247,32 @@ mod tests {
             let why = recurring(cron, duration, zone).unwrap_err();
             assert!(why.contains(told), "{why}");
         }
+    }
+
+    #[test]
+    fn the_longest_time_between_two_openings_is_found() {
+        let now = at("2026-11-25T12:00:00Z");
+        let longest = |windows: &[Recurring]| longest_closed(windows, now).map(|d| d.as_secs());
+        let nightly = recurring("0 22 * * *", "4h", "UTC").unwrap();
+        assert_eq!(longest(std::slice::from_ref(&nightly)), Some(20 * 3600));
+        let weekdays = recurring("0 9 * * MON-FRI", "8h", "UTC").unwrap();
+        // From Friday 17:00 to Monday 9:00.
+        assert_eq!(longest(std::slice::from_ref(&weekdays)), Some(64 * 3600));
+        assert_eq!(longest(&[nightly, weekdays]), Some(20 * 3600));
+        assert_eq!(longest(&[]), Some(0));
+    }
+
+    #[test]
+    fn a_stretch_tells_when_it_begins_next() {
+        let once = Stretch::Once {
+            from: at("2026-12-20T00:00:00Z"),
+            until: at("2027-01-04T06:00:00Z"),
+        };
+        assert_eq!(
+            once.next(at("2026-11-25T12:00:00Z")),
+            Some(at("2026-12-20T00:00:00Z"))
+        );
+        assert_eq!(once.next(at("2026-12-20T00:00:00Z")), None);
     }
 
     #[test]

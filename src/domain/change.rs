@@ -12,6 +12,7 @@ pub mod image;
 mod metadata;
 mod operation;
 pub mod path;
+pub mod prefix;
 
 pub use self::metadata::ADOPTED;
 
@@ -209,8 +210,8 @@ impl FieldChange {
     /// The container whose `image` this field is.
     pub fn names_image_of(&self) -> Option<&str> {
         match in_pod(&self.path)? {
-            [Segment::Key(list), Segment::Element(name), last]
-                if LISTS.contains(&list.as_str()) && last.is_key("image") =>
+            [Segment::Key(list), Segment::Element(name), field]
+                if LISTS.contains(&list.as_str()) && field.is_key("image") =>
             {
                 Some(name)
             }

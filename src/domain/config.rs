@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::calendar::{Recurring, Stretch};
 use super::canonical::digest_of;
+use super::kind;
 use super::parse::FieldError;
 use crate::api::config as wire;
 use crate::api::vocabulary::{Operation, TemplateClass};
@@ -32,8 +33,10 @@ pub struct Freeze {
     pub reason: String,
     /// Classes of template that it lets through.
     pub lets: Vec<TemplateClass>,
-    environments: Vec<String>,
-    namespaces: Vec<String>,
+    /// Environments that it is for; none is all.
+    pub environments: Vec<String>,
+    /// Namespaces that it is for; none is all.
+    pub namespaces: Vec<String>,
     stretch: Stretch,
 }
 
@@ -54,24 +57,29 @@ impl Config {
     /// Checks a configuration; every mistake is told.
     pub fn check(wire: &wire::PermitConfig) -> Result<Self, Vec<FieldError>> {
         let mut mistakes = Vec::new();
-        let freezes = wire.freezes.iter().enumerate().filter_map(|(at, freeze)| {
-            stretch_of(freeze)
-                .map(|stretch| Freeze {
+        let mut freezes: Vec<Freeze> = Vec::new();
+        for (at, freeze) in wire.freezes.iter().enumerate() {
+            let path = format!("freezes[{at}]");
+            let earlier = wire.freezes.iter().take(at);
+            if earlier.map(|f| &f.name).any(|name| *name == freeze.name) {
+                let told = format!("`{}` is named twice", freeze.name);
+                mistakes.push(FieldError::new(format!("{path}.name"), told));
+            }
+            let texts = [("name", &freeze.name), ("reason", &freeze.reason)];
+            mistakes.extend(empty(&path, &texts));
+            freezes.extend(
+                stretch_of(&path, freeze, &mut mistakes).map(|stretch| Freeze {
                     name: freeze.name.clone(),
                     reason: freeze.reason.clone(),
                     lets: freeze.lets.clone(),
                     environments: freeze.environments.clone(),
                     namespaces: freeze.namespaces.clone(),
                     stretch,
-                })
-                .map_err(|why| mistakes.push(FieldError::new(format!("freezes[{at}]"), why)))
-                .ok()
-        });
-        let freezes = freezes.collect();
+                }),
+            );
+        }
         for (at, exemption) in wire.exemptions.iter().enumerate() {
-            if let Some(why) = too_broad(exemption) {
-                mistakes.push(FieldError::new(format!("exemptions[{at}]"), why));
-            }
+            exemption_mistakes(&format!("exemptions[{at}]"), exemption, &mut mistakes);
         }
         if !mistakes.is_empty() {
             return Err(mistakes);
@@ -94,7 +102,7 @@ impl Config {
             Some(Frozen {
                 name: freeze.name.clone(),
                 reason: freeze.reason.clone(),
-                until: freeze.stretch.ends(now)?,
+                until: freeze.ends(now)?,
                 lets: freeze.lets.clone(),
             })
         };
@@ -109,40 +117,88 @@ impl Config {
     }
 }
 
-fn stretch_of(freeze: &wire::Freeze) -> Result<Stretch, String> {
-    let time = |text: &Option<String>, which: &str| -> Result<Option<Timestamp>, String> {
-        let Some(text) = text else { return Ok(None) };
-        let read = text.parse().map_err(|_| {
-            format!("{which} `{text}` is no time; write one such as 2026-12-20T00:00:00Z")
-        });
-        read.map(Some)
-    };
-    let (from, until) = (time(&freeze.from, "from")?, time(&freeze.until, "until")?);
-    match (from, until, &freeze.recurring) {
-        (None, None, Some(recurring)) => {
-            Recurring::parse(recurring).map(|r| Stretch::Recurring(Box::new(r)))
-        }
-        (Some(from), Some(until), None) if from < until => Ok(Stretch::Once { from, until }),
-        (Some(_), Some(_), None) => {
-            Err("it ends before it begins: until must be after from".into())
-        }
-        _ => Err("write either from and until, or recurring".into()),
+impl Freeze {
+    /// When it is over, if it is in force.
+    pub fn ends(&self, now: Timestamp) -> Option<Timestamp> {
+        self.stretch.ends(now)
+    }
+
+    /// When it begins next, after `now`.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        self.stretch.next(now)
     }
 }
 
-/// Why an exemption would be a way round the gate (threat row 27).
-fn too_broad(exemption: &wire::Exemption) -> Option<String> {
+fn empty<'a>(path: &'a str, texts: &'a [(&str, &String)]) -> impl Iterator<Item = FieldError> + 'a {
+    let are_empty = texts.iter().filter(|(_, text)| text.trim().is_empty());
+    are_empty.map(move |(field, _)| FieldError::new(format!("{path}.{field}"), "is empty"))
+}
+
+fn stretch_of(
+    path: &str,
+    freeze: &wire::Freeze,
+    mistakes: &mut Vec<FieldError>,
+) -> Option<Stretch> {
+    let before = mistakes.len();
+    let mut time = |text: &Option<String>, field: &str| -> Option<Timestamp> {
+        let text = text.as_ref()?;
+        let told = format!("`{text}` is no time; write one such as 2026-12-20T00:00:00Z");
+        let refuse = |_| mistakes.push(FieldError::new(format!("{path}.{field}"), told));
+        text.parse().map_err(refuse).ok()
+    };
+    let (from, until) = (time(&freeze.from, "from"), time(&freeze.until, "until"));
+    if mistakes.len() > before {
+        return None;
+    }
+    let mistake = match (from, until, &freeze.recurring) {
+        (None, None, Some(recurring)) => match Recurring::parse(recurring) {
+            Ok(recurring) => return Some(Stretch::Recurring(Box::new(recurring))),
+            Err(why) => FieldError::new(format!("{path}.recurring"), why),
+        },
+        (Some(from), Some(until), None) if from < until => {
+            return Some(Stretch::Once { from, until });
+        }
+        (Some(_), Some(_), None) => FieldError::new(
+            format!("{path}.until"),
+            "it ends before it begins: until must be after from",
+        ),
+        _ => FieldError::new(path, "write either from and until, or recurring"),
+    };
+    mistakes.push(mistake);
+    None
+}
+
+/// What makes an exemption a way round the gate (threat row 27), or one that is for nobody.
+fn exemption_mistakes(path: &str, exemption: &wire::Exemption, mistakes: &mut Vec<FieldError>) {
+    let mut mistake = |field: &str, told: &str| {
+        mistakes.push(FieldError::new(format!("{path}.{field}"), told));
+    };
     let username = exemption.username.as_str();
     if username.contains('*') || username.trim().is_empty() {
-        return Some("username is one exact name; groups and patterns are not exempt".into());
+        mistake(
+            "username",
+            "is one exact name; groups and patterns are not exempt",
+        );
     }
+    if kind::form(&exemption.kind).is_none() {
+        let told = format!("`{}` is no kind that is gated", exemption.kind);
+        mistake("kind", &told);
+    }
+    let names = |operation: &Operation| exemption.operations.contains(operation);
     if exemption.operations.is_empty() {
-        return Some("operations says what the change may amount to; it is empty".into());
+        mistake(
+            "operations",
+            "says what the change may amount to; it is empty",
+        );
+    } else if Operation::ALL.iter().all(names) {
+        mistake(
+            "operations",
+            "names every operation; name those that the account makes",
+        );
     }
-    let is_everything = Operation::ALL
-        .iter()
-        .all(|operation| exemption.operations.contains(operation));
-    is_everything.then(|| "it names every operation; name those that the account makes".into())
+    if exemption.reason.trim().is_empty() {
+        mistake("reason", "is empty");
+    }
 }
 
 #[cfg(test)]
@@ -200,7 +256,7 @@ mod tests {
             "either",
             "freezes[3]",
             "`tomorrow`",
-            "exemptions[0]",
+            "exemptions[0].username",
             "exact",
         ] {
             assert!(told.contains(part), "`{part}` is not in {told}");

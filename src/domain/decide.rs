@@ -8,6 +8,8 @@ mod review;
 
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
+
 use super::effect::{Announcement, Effect};
 use super::lifecycle::{Event, next};
 use super::quorum::{Tally, tally};
@@ -93,6 +95,8 @@ pub(super) struct Walk<'a> {
     pub(super) lost: Option<String>,
     /// Why it waits, for the summary.
     pub(super) waiting: Option<(&'static str, String)>,
+    /// When the freeze is over that it waits for.
+    pub(super) frozen_until: Option<Timestamp>,
 }
 
 /// Decides about one permit.
@@ -168,6 +172,7 @@ impl<'a> Walk<'a> {
             trace: Trace::default(),
             lost: None,
             waiting: None,
+            frozen_until: None,
         };
         walk.phase = walk.remembered();
         walk

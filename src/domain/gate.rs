@@ -9,6 +9,7 @@ mod freeze;
 mod governing;
 mod hearing;
 mod message;
+mod pinning;
 mod start;
 mod world;
 
@@ -69,7 +70,19 @@ fn judge(world: &GateWorld, trace: &mut Trace) -> Judged {
         );
         return Judged::admit("granted automatically by its template");
     }
-    by_permit(world, (&change, &asked), trace)
+    let judged = by_permit(world, (&change, &asked), trace);
+    match governing::blocking(world, &asked).filter(|_| !is_frozen) {
+        Some(template) if judged.code == Code::PermitRequired => {
+            let why = format!(
+                "template {} cannot be read: {}",
+                template.name,
+                template.why()
+            );
+            trace.push(Rule::Template, Verdict::Fail, why.clone());
+            Judged::deny(Code::GateUnavailable, why)
+        }
+        _ => judged,
+    }
 }
 
 /// Why the change is not asked about at all: nobody gates the namespace, or exactly this write is exempt.
@@ -103,6 +116,7 @@ fn is_baseline(world: &GateWorld, change: &Change) -> bool {
     };
     !world.is_scale
         && change.operations.iter().all(moves_only_spec)
+        && world.has_recorded_baseline()
         && world.new.as_ref().is_some_and(|new| {
             spec_digest(new).is_some_and(|digest| world.is_recorded_baseline(digest.as_str()))
         })

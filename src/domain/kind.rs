@@ -46,6 +46,43 @@ impl Form {
             .iter()
             .any(|(resource, ..)| *resource == self.resource)
     }
+
+    /// Whether it says how many pods it wants, by itself and by `scale`.
+    pub fn has_replicas(&self) -> bool {
+        self.subresources.contains(&"scale")
+    }
+
+    /// How kubectl names the type of one object. Example: `statefulset.apps`.
+    pub fn type_name(&self) -> String {
+        let word = self.word.to_lowercase();
+        if self.group.is_empty() {
+            word
+        } else {
+            format!("{word}.{}", self.group)
+        }
+    }
+
+    /// Whether kubectl takes the word for it: kind, short word or resource, with group or version and group or without.
+    fn is_called(&self, word: &str) -> bool {
+        let word = word.to_ascii_lowercase();
+        let (bare, group) = word.split_once('.').unwrap_or((&word, self.group));
+        let group = group
+            .split_once('.')
+            .filter(|(version, _)| is_version(version))
+            .map_or(group, |(_, group)| group);
+        let is_named = [self.short, self.resource].contains(&bare)
+            || self.word.eq_ignore_ascii_case(bare)
+            || ALSO.contains(&(bare, self.word));
+        is_named && group == self.group
+    }
+}
+
+/// Words that kubectl takes besides.
+const ALSO: [(&str, &str); 1] = [("po", "Pod")];
+
+fn is_version(text: &str) -> bool {
+    text.strip_prefix('v')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Where all but three kinds have their template.
@@ -185,6 +222,18 @@ pub fn form(word: &str) -> Option<&'static Form> {
     GATED.iter().find(|form| form.word == word)
 }
 
+/// What is known of a kind, by any word that kubectl takes for it. Example: `sts`, `statefulsets.v1.apps`.
+pub fn called(word: &str) -> Option<&'static Form> {
+    GATED.iter().find(|form| form.is_called(word))
+}
+
+/// What is known of an object's kind, by what it states.
+pub fn form_of(object: &Value) -> Option<&'static Form> {
+    let version = object.get("apiVersion").and_then(Value::as_str)?;
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    form(word_of(object)).filter(|form| form.group == group)
+}
+
 /// How kubectl is told of a kind. Example: `sts`.
 pub fn short(word: &str) -> String {
     form(word).map_or_else(|| word.to_lowercase(), |form| form.short.to_owned())
@@ -241,6 +290,40 @@ mod tests {
             assert!(GATED.iter().any(|form| form.resource == resource));
             assert!(form(owner).is_some(), "{owner}");
         }
+    }
+
+    #[test]
+    fn a_kind_is_called_as_kubectl_calls_it() {
+        for (word, kind) in [
+            ("deploy", "Deployment"),
+            ("StatefulSet", "StatefulSet"),
+            ("statefulsets.apps", "StatefulSet"),
+            ("statefulsets.v1.apps", "StatefulSet"),
+            ("sts.apps", "StatefulSet"),
+            ("cj", "CronJob"),
+            ("rc", "ReplicationController"),
+            ("po", "Pod"),
+            ("pods.v1.", "Pod"),
+            ("hpa.v2.autoscaling", "HorizontalPodAutoscaler"),
+        ] {
+            assert_eq!(called(word).map(|f| f.word), Some(kind), "{word}");
+        }
+        for word in ["svc", "statefulsets.batch", "rollouts.argoproj.io", ""] {
+            assert_eq!(called(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_of_a_kind_by_its_group_too() {
+        let of = |version: &str, kind: &str| {
+            form_of(&json!({"apiVersion": version, "kind": kind})).map(Form::type_name)
+        };
+        assert_eq!(
+            of("apps/v1", "StatefulSet").as_deref(),
+            Some("statefulset.apps")
+        );
+        assert_eq!(of("v1", "Pod").as_deref(), Some("pod"));
+        assert_eq!(of("apps.example.com/v1", "StatefulSet"), None);
     }
 
     #[test]

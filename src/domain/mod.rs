@@ -28,6 +28,7 @@ pub mod invariant;
 pub mod kind;
 pub mod leadership;
 pub mod lifecycle;
+pub mod lint;
 pub mod news;
 pub mod parse;
 pub mod quantity;

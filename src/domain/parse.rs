@@ -11,9 +11,9 @@ use std::fmt;
 use super::calendar::Recurring;
 use crate::api::calendar::Recurrence;
 
-pub use config::config;
+pub use config::{config, configuration};
 pub use permit::{mistakes, request};
-pub use template::template;
+pub use template::{governing, template};
 
 /// One mistake: where it is, what is wrong, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]

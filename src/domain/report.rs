@@ -96,12 +96,8 @@ fn execution(walk: &Walk<'_>, rest: &Aftermath) -> Option<Execution> {
     if entered(walk, Phase::Validating) && execution.rolled_out_time.is_none() {
         execution.rolled_out_time = now();
     }
-    if let Some(admitted) = walk
-        .world
-        .admitted
-        .as_ref()
-        .filter(|_| execution.executor.is_none())
-    {
+    // What the gate saw wins over what a status says.
+    if let Some(admitted) = &walk.world.admitted {
         execution.executor = Some(admitted.username.clone());
         execution.decision_id = Some(admitted.decision_id.clone());
     }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::aftermath::{Aftermath, Undoing};
+use super::calendar::Opening;
 use super::decide::Walk;
 use super::report::window;
+use super::standing::reopens;
 use crate::api::vocabulary::Phase;
 
 /// How often a live change is looked at while its checks are asked.
@@ -16,6 +18,8 @@ const LIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the approvals of an issued permit are looked at again: changes of RBAC are seen, those of another
 /// authorizer are not.
 const RIGHTS_INTERVAL: Duration = Duration::from_mins(16);
+/// How often it is looked whether a freeze was lifted.
+const FREEZE_INTERVAL: Duration = Duration::from_secs(15);
 /// How soon something that could not be asked is asked again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -37,11 +41,21 @@ pub(super) fn revisit(walk: &Walk<'_>, rest: &Aftermath) -> Option<Duration> {
     match walk.phase {
         _ if walk.phase.is_terminal() => None,
         _ if waits_for_machine => Some(RETRY_INTERVAL),
+        // The freeze may be lifted before its time.
+        _ if matches!(walk.waiting, Some(("FreezeActive", _))) => Some(
+            walk.frozen_until
+                .map_or(FREEZE_INTERVAL, |end| until(end).min(FREEZE_INTERVAL)),
+        ),
         Phase::Executing | Phase::Validating => Some(LIVE_INTERVAL),
         Phase::Issued => {
             let window = window(walk)?;
-            let next = [window.opens, window.closes, window.settled()];
-            let next = next.into_iter().find(|at| walk.world.now < *at).map(until);
+            let reopens = match reopens(&walk.world.request, walk.template?, walk.world.now) {
+                Opening::From(Some(next)) | Opening::Until(next) => next,
+                Opening::From(None) | Opening::Always => window.closes,
+            };
+            let turns = [reopens, window.opens, window.closes, window.settled()];
+            let next = turns.into_iter().filter(|at| walk.world.now < *at).min();
+            let next = next.map(until);
             next.map(|turn| turn.min(RIGHTS_INTERVAL))
         }
         _ => {

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use crate::api::kind::WorkloadKind;
 use crate::api::permit::Target;
-use crate::api::vocabulary::Operation;
+use crate::api::vocabulary::{Method, Operation};
 use crate::domain::canonical::template_digest;
 use crate::domain::change::container::{containers, mounts_an_image};
-use crate::domain::change::image::{ImageChange, one_line};
+use crate::domain::change::image::{ImageChange, one_line, repository};
+use crate::domain::change::prefix::Prefix;
 use crate::domain::change::{Change, FieldChange};
 use crate::domain::kind::word_of;
 
@@ -60,6 +61,9 @@ pub enum OutOfScope {
     /// The operation is not permitted, or needs a named outcome that the target does not give.
     #[error("outside the permitted operations: {0}")]
     Operation(Operation),
+    /// The workload may not be written in this way.
+    #[error("outside the permitted methods: {0}")]
+    Method(Method),
     /// The request carries neither an old nor a new object.
     #[error("the request names no object that could be covered")]
     NoObject,
@@ -91,12 +95,31 @@ pub fn covers(target: &Target, old: Option<&Value>, new: Option<&Value>) -> Resu
         return Err(OutOfScope::NoObject);
     };
     is_about(target, object)?;
+    may_be_written(target, method(old, new))?;
     match (old, new) {
         (None, Some(new)) => covers_create(target, new),
         (_, None) => permits(target, Operation::Delete),
         (Some(old), Some(new)) => {
             covers_update(target, &Change::between(Some(old), Some(new)), new)
         }
+    }
+}
+
+fn method(old: Option<&Value>, new: Option<&Value>) -> Method {
+    match (old, new) {
+        (None, _) => Method::Create,
+        (Some(_), Some(_)) => Method::Update,
+        (Some(_), None) => Method::Delete,
+    }
+}
+
+/// Whether the workload may be written so, for which its methods are asked.
+pub fn may_be_written(target: &Target, method: Method) -> Result<(), OutOfScope> {
+    let is_allowed = target.methods.is_empty() || target.methods.contains(&method);
+    if is_allowed && !target.forbidden_methods.contains(&method) {
+        Ok(())
+    } else {
+        Err(OutOfScope::Method(method))
     }
 }
 
@@ -180,7 +203,7 @@ fn creates_without_pods(target: &Target, new: &Value) -> Result<(), OutOfScope> 
 }
 
 fn covers_update(target: &Target, change: &Change, new: &Value) -> Result<(), OutOfScope> {
-    let beyond = |field: &&FieldChange| permits(target, field.operation).is_err();
+    let beyond = |field: &&FieldChange| !permits_field(target, field);
     let outcome: Vec<_> = change.fields.iter().filter(beyond).collect();
     if outcome.is_empty() {
         return Ok(());
@@ -194,6 +217,25 @@ fn covers_update(target: &Target, change: &Change, new: &Value) -> Result<(), Ou
         Some(permitted) => has_template(permitted, new),
         None => has_images(target, new),
     }
+}
+
+/// Whether a field may differ by an operation alone: where the target says, and of images only their version.
+fn permits_field(target: &Target, field: &FieldChange) -> bool {
+    let is_permitted = match field.operation {
+        Operation::Deploy => {
+            target.operations.contains(&Operation::Deploy) && comes_from(target, field)
+        }
+        operation => permits(target, operation).is_ok(),
+    };
+    let holds = |prefix: &String| Prefix::parse(prefix).is_ok_and(|p| p.holds(&field.path));
+    is_permitted && (target.fields.is_empty() || target.fields.iter().any(holds))
+}
+
+/// Whether the field is the image of a container that stays, and the new one is from a permitted repository.
+fn comes_from(target: &Target, field: &FieldChange) -> bool {
+    let to = field.image_change().and_then(|change| change.to);
+    field.names_image_of().is_some()
+        && to.is_some_and(|to| target.repositories.iter().any(|r| r == repository(&to)))
 }
 
 /// Whether the field belongs to the outcome that the target names: the pod template, or an image of a named container.

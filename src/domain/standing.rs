@@ -216,24 +216,34 @@ fn issued(case: &Case<'_>, digest: &str, recorded: Option<Phase>, trace: &mut Tr
 
 /// The windows that open again and again, of the template and of the request: one of each has to be open.
 fn open(case: &Case<'_>, window: Window, trace: &mut Trace) -> Standing {
-    let mut closes = window.closes;
-    for windows in [&case.template.openings, &case.request.openings] {
-        match opening(windows, case.now) {
-            Opening::Always => {}
-            Opening::Until(end) => closes = closes.min(end),
-            Opening::From(next) => {
-                let opens = next.filter(|next| *next < window.closes);
-                let told = opens.map_or("does not open again".into(), |t| {
-                    format!("opens {}", stamp(t))
-                });
-                trace.push(Rule::Window, Verdict::Fail, told);
-                return opens.map_or(Standing::Lapsed(window), |opens| {
-                    Standing::NotYet(Window { opens, ..window })
-                });
-            }
+    match reopens(case.request, case.template, case.now) {
+        Opening::Always => Standing::InForce(window),
+        Opening::Until(end) => Standing::InForce(Window {
+            closes: window.closes.min(end),
+            ..window
+        }),
+        Opening::From(next) => {
+            let opens = next.filter(|next| *next < window.closes);
+            let told = opens.map_or("does not open again".into(), |t| {
+                format!("opens {}", stamp(t))
+            });
+            trace.push(Rule::Window, Verdict::Fail, told);
+            opens.map_or(Standing::Lapsed(window), |opens| {
+                Standing::NotYet(Window { opens, ..window })
+            })
         }
     }
-    Standing::InForce(Window { closes, ..window })
+}
+
+/// What the windows that open again and again say: until when both are open, or when the closed one opens next.
+pub fn reopens(request: &Request, template: &Template, now: Timestamp) -> Opening {
+    let both = [&template.openings, &request.openings].map(|windows| opening(windows, now));
+    match both {
+        [Opening::From(one), Opening::From(other)] => Opening::From(one.max(other)),
+        [closed @ Opening::From(_), _] | [_, closed @ Opening::From(_)] => closed,
+        [Opening::Until(one), Opening::Until(other)] => Opening::Until(one.min(other)),
+        [open @ Opening::Until(_), Opening::Always] | [Opening::Always, open] => open,
+    }
 }
 
 fn within(window: Window, now: Timestamp, trace: &mut Trace) -> Standing {

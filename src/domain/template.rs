@@ -10,8 +10,9 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::calendar::Recurring;
 use super::check::GuardCheck;
+use super::parse::FieldError;
 use crate::api::template::{AppliesTo, ApprovalRule, OnRevoke};
-use crate::api::vocabulary::{Grant, Operation};
+use crate::api::vocabulary::{Grant, Operation, TemplateClass};
 
 /// The environment of a namespace that says nothing else: unknown is production.
 pub const PRODUCTION: &str = "production";
@@ -74,7 +75,40 @@ pub struct Template {
     pub demands_signature: bool,
 }
 
+/// A template that cannot be used as it is written. What it governs is known, what it demands is not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unreadable {
+    /// Its name.
+    pub name: String,
+    /// The authority it demands.
+    pub level: Level,
+    /// What it governs.
+    pub applies_to: AppliesTo,
+    /// Every mistake in it.
+    pub mistakes: Vec<FieldError>,
+}
+
+impl Unreadable {
+    /// What is wrong, by its first mistake.
+    pub fn why(&self) -> String {
+        let more = match self.mistakes.len() {
+            0 | 1 => String::new(),
+            all => format!(", and {} more", all - 1),
+        };
+        let first = self.mistakes.first().map(ToString::to_string);
+        format!("{}{more}", first.unwrap_or_default())
+    }
+}
+
 impl Template {
+    /// Its class.
+    pub fn class(&self) -> TemplateClass {
+        match self.level {
+            Level::Emergency => TemplateClass::Emergency,
+            Level::Numbered(_) => TemplateClass::Standard,
+        }
+    }
+
     /// Whether no person has to approve.
     pub fn is_automatic(&self) -> bool {
         self.grant == Grant::Automatic

@@ -44,6 +44,8 @@ pub enum Rule {
     Requester,
     /// What the level demands is built (`decisions.md` 43).
     Level,
+    /// The bytes behind the images are named as the level demands (`decisions.md` 22; threat row 15).
+    Images,
     /// Nobody who may has said no, and the power has not been ended (`decisions.md` 3).
     Revocation,
     /// Enough of the right distinct people said yes to this digest (threat rows 32-35, 38).
@@ -83,6 +85,7 @@ impl Rule {
             Self::Environment => "environment",
             Self::Requester => "requester",
             Self::Level => "level",
+            Self::Images => "images",
             Self::Revocation => "revocation",
             Self::Approvals => "approvals",
             Self::Digest => "digest",

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
+use super::config::Frozen;
 use super::parse::FieldError;
 use super::quorum::Ballot;
 use super::request::{Request, target_key};
@@ -41,6 +42,10 @@ pub struct World {
     pub mode: GateMode,
     /// The namespace's environment.
     pub environment: String,
+    /// The freezes that are in force here.
+    pub frozen: Vec<Frozen>,
+    /// Why the configuration cannot be used, if it cannot.
+    pub unsound: Option<String>,
     /// What people said.
     pub ballots: Vec<Ballot>,
     /// What was put on record at issuance.

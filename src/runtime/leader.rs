@@ -6,23 +6,21 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _};
 use kube::Client;
-use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::events::Reporter;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::keeping::Keeping;
-use crate::api::permit::Permit;
 use crate::clock::Clock;
 use crate::cluster::access::Access;
-use crate::cluster::caches::{Caches, Due};
+use crate::cluster::caches::{Caches, Due, PermitRef};
 use crate::cluster::certificates::Served;
 use crate::cluster::leadership::Leadership;
 use crate::cluster::lease::{Lease, LeaseSettings};
 use crate::cluster::webhook_settings::Settings;
 use crate::config::Run;
-use crate::controller::{self, AdmittedBook, Context, Desk, GuardBook};
+use crate::controller::{self, AdmittedBook, Context, Desk, GuardBook, Recorder};
 use crate::domain::leadership::Timing;
 use crate::ledger::{Backlog, Opening, Place, highest_fence};
 use crate::metrics::Metrics;
@@ -136,13 +134,9 @@ impl Leader {
 /// Every permit once, then those that a change concerns: nothing was kept from before this process led.
 fn every_permit_and(
     caches: &Caches,
-    dues: mpsc::Receiver<ObjectRef<Permit>>,
-) -> impl Stream<Item = ObjectRef<Permit>> + Send + 'static {
-    let all = caches.permit_store().state();
-    let all: Vec<_> = all
-        .iter()
-        .map(|p| ObjectRef::from_obj(p.as_ref()))
-        .collect();
+    dues: mpsc::Receiver<PermitRef>,
+) -> impl Stream<Item = PermitRef> + Send + 'static {
+    let all = caches.permit_refs(|_| true);
     let named = futures::stream::unfold(dues, async |mut dues| {
         dues.recv().await.map(|due| (due, dues))
     });
@@ -206,8 +200,8 @@ mod tests {
             let (listener, dues) = due.listen();
             let mut named = Box::pin(every_permit_and(&caches, dues));
             let first = named.next().await;
-            let _ = listener.send(ObjectRef::new("b").within("shop")).await;
-            [first, named.next().await].map(|permit| permit.map(|p| p.name))
+            let _ = listener.send(PermitRef::new("shop", "b")).await;
+            [first, named.next().await].map(|permit| permit.map(|p| p.name.to_string()))
         };
         tokio::select! {
             _ = running => panic!("a watch ended"),

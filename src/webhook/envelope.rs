@@ -101,13 +101,13 @@ pub(super) async fn answer(
             return (StatusCode::REQUEST_TIMEOUT, "the body came too slowly\n").into_response();
         }
     };
-    let review = match read(&body) {
+    let mut review = match read(&body) {
         Ok(review) => review,
         Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
     };
     drop(body);
     let uid = review.uid.clone();
-    let answer = bounded(&shared, door, &review, deadline).await;
+    let answer = bounded(&shared, door, &mut review, deadline).await;
     drop(room);
     let spent = began.elapsed().as_secs_f64();
     shared.gate.metrics.gate_decision_duration.observe(spent);
@@ -139,21 +139,21 @@ fn read(body: &[u8]) -> Result<Request, String> {
 }
 
 /// Judges in bounded number and time; a panic costs this one request.
-async fn bounded(shared: &Shared, door: Door, request: &Request, deadline: Instant) -> Answer {
+async fn bounded(shared: &Shared, door: Door, request: &mut Request, deadline: Instant) -> Answer {
     let gate = &shared.gate;
-    let instead = |why: &str| unavailable(gate, door, request, why);
     let Ok(_judging) = shared.judging.try_acquire() else {
-        return instead("too many changes are judged at once");
+        return unavailable(gate, door, request, "too many changes are judged at once");
     };
     if !gate.filled.is_ready() {
-        return instead("the gate has only just started");
+        return unavailable(gate, door, request, "the gate has only just started");
     }
     let judging = AssertUnwindSafe(judge(gate, door, request)).catch_unwind();
-    match timeout_at(deadline.into(), judging).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => instead("the gate failed on this change"),
-        Err(_) => instead("the gate could not decide in time"),
-    }
+    let why = match timeout_at(deadline.into(), judging).await {
+        Ok(Ok(answer)) => return answer,
+        Ok(Err(_)) => "the gate failed on this change",
+        Err(_) => "the gate could not decide in time",
+    };
+    unavailable(gate, door, request, why)
 }
 
 #[cfg(test)]

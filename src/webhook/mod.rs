@@ -99,7 +99,7 @@ pub fn router(gate: Gate) -> Router {
         .with_state(shared)
 }
 
-async fn judge(gate: &Gate, door: Door, request: &Request) -> Answer {
+async fn judge(gate: &Gate, door: Door, request: &mut Request) -> Answer {
     match door {
         Door::Own => own::review(gate, request).await,
         Door::Stamp => {

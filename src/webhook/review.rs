@@ -107,9 +107,10 @@ impl Request {
         }
     }
 
-    /// What will be stored: nothing after a deletion, whatever the review carries.
-    pub(super) fn stored(&self) -> Option<Value> {
-        self.object.clone().filter(|_| self.operation != "DELETE")
+    /// Takes out what was stored and what will be: nothing after a deletion, whatever the review carries.
+    pub(super) fn take_objects(&mut self) -> (Option<Value>, Option<Value>) {
+        let new = self.object.take().filter(|_| self.operation != "DELETE");
+        (self.old_object.take(), new)
     }
 
     pub(super) fn is_dry_run(&self) -> bool {

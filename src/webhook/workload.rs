@@ -10,7 +10,6 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use kube::ResourceExt as _;
 use rand::Rng as _;
 
 use super::review::{Answer, Request};
@@ -19,8 +18,8 @@ use crate::api::ENVIRONMENT_LABEL;
 use crate::api::config::Exemption;
 use crate::api::facts::Facts;
 use crate::api::kind::WorkloadKind;
-use crate::api::permit::Permit;
 use crate::api::vocabulary::{GateMode, Phase};
+use crate::cluster::caches::{Card, Known};
 use crate::cluster::client::CallError;
 use crate::domain::gate::{Candidate, Code, GateDecision, GateWorld, gate as judge};
 use crate::domain::parse;
@@ -38,7 +37,7 @@ pub(super) use matter::kind_of;
 /// Judges one change to a workload.
 pub(super) async fn review(
     gate: &Gate,
-    request: &Request,
+    request: &mut Request,
     (kind, is_enforced): (WorkloadKind, bool),
 ) -> Result<Answer, CallError> {
     let mut world = gather(gate, request, kind).await?;
@@ -148,10 +147,11 @@ async fn refresh(
 
 async fn gather(
     gate: &Gate,
-    request: &Request,
+    request: &mut Request,
     kind: WorkloadKind,
 ) -> Result<GateWorld, CallError> {
     let (namespace, name) = (request.namespace.clone(), request.object_name());
+    let (old, new) = request.take_objects();
     let labels = gate.caches.namespace_labels(&namespace).unwrap_or_default();
     let is_scale = request.sub_resource == "scale";
     let environment = environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned();
@@ -161,6 +161,7 @@ async fn gather(
         Ok(config) => (config, None),
         Err(why) => (Arc::default(), Some(why)),
     };
+    let (templates, unreadable) = gate.caches.templates();
     let frozen = config.frozen(now, (&namespace, &environment));
     let of_user = |e: &&Exemption| e.username == request.user_info.username;
     let exemptions = config.exemptions.iter().filter(of_user).cloned().collect();
@@ -178,14 +179,15 @@ async fn gather(
         has_credential: request.user_info.has_credential(),
         operator: gate.operator.clone(),
         is_scale,
-        old: request.old_object.clone(),
-        new: request.stored(),
+        old,
+        new,
         parent: if is_scale {
             live::parent(gate, &kind, (&namespace, &name)).await?
         } else {
             None
         },
-        templates: gate.caches.sound_templates(),
+        templates,
+        unreadable,
         frozen,
         unsound,
         exemptions,
@@ -199,39 +201,36 @@ async fn gather(
 }
 
 /// The permits that name the workload, as the caches know them.
-fn candidates(gate: &Gate, named: &[Arc<Permit>], facts: Option<&Facts>) -> Vec<Candidate> {
-    let phase = |p: &Permit| p.status.as_ref().and_then(|s| s.phase);
-    let ended = |p: &&Arc<Permit>| phase(p).is_some_and(Phase::is_terminal);
-    let armed = |p: &Permit| {
-        let uid = p.uid().unwrap_or_default();
-        facts.is_some_and(|f| f.armed.contains_key(&uid))
-    };
+fn candidates(gate: &Gate, named: &[Known], facts: Option<&Facts>) -> Vec<Candidate> {
+    let ended = |p: &&Known| p.card.phase().is_some_and(Phase::is_terminal);
+    let armed = |card: &Card| facts.is_some_and(|f| f.armed.contains_key(&**card.uid()));
     let running: Vec<_> = named
         .iter()
-        .filter(|p| phase(p).is_some_and(Phase::is_running) && armed(p))
+        .filter(|p| p.card.phase().is_some_and(Phase::is_running) && armed(&p.card))
         .collect();
     let (mut at_end, open): (Vec<_>, Vec<_>) = named.iter().partition(ended);
-    at_end.sort_by_key(|p| Reverse(p.creation_timestamp()));
+    at_end.sort_by_key(|p| Reverse(p.card.created()));
     at_end.truncate(ENDED);
-    let one = |permit: &Arc<Permit>| {
-        let (request, _) = parse::request(permit);
+    let one = |known: &Known| {
+        // What cannot be read is as if it were absent: it permits nothing.
+        let (request, _) = parse::request(&known.asking()?);
         let revisions = gate.caches.revisions(&request.spec.template);
-        Candidate {
+        Some(Candidate {
             template: governing(&revisions, request.created).and_then(|r| r.template.clone().ok()),
             ballots: Vec::new(),
             may_use: None,
-            recorded: phase(permit),
+            recorded: known.card.phase(),
             held: false,
             busy_with: running
                 .iter()
-                .find(|p| p.uid() != permit.uid())
-                .map(|p| p.name_any()),
+                .find(|p| p.card.uid() != known.card.uid())
+                .map(|p| p.name.to_string()),
             // Asked only of the one that is told of, before anything is said.
             may_see: true,
             request,
-        }
+        })
     };
-    open.into_iter().chain(at_end).map(one).collect()
+    open.into_iter().chain(at_end).filter_map(one).collect()
 }
 
 /// The part of a namespace's facts that one decision can rest on.

@@ -4,6 +4,7 @@
 mod check;
 mod decide;
 mod follow;
+mod kinds;
 mod offline;
 mod printed;
 mod request;

@@ -51,6 +51,7 @@ fn the_denial_in_the_readme_is_what_the_gate_says() {
         exemptions: Vec::new(),
         facts: None,
         templates: vec![standard()],
+        unreadable: Vec::new(),
         candidates: Vec::new(),
     };
     let message = gate(&world).message;

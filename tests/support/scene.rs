@@ -204,6 +204,8 @@ pub(crate) fn permit() -> Scene {
         may_use: Some(true),
         mode: GateMode::Enforce,
         environment: "production".into(),
+        frozen: Vec::new(),
+        unsound: None,
         ballots: Vec::new(),
         armed: None,
         spent: None,
@@ -476,6 +478,7 @@ pub(crate) fn gate_of(world: &World) -> GateWorld {
             enrolment: None,
         }),
         templates: candidate.template.iter().cloned().collect(),
+        unreadable: Vec::new(),
         candidates: vec![candidate],
     }
 }

@@ -4,15 +4,31 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
-
-use crate::api::Permit;
 
 /// How many permits may be named and not yet looked at; a full channel waits, it never drops.
 const DEPTH: usize = 8192;
 
-type Listener = mpsc::Sender<ObjectRef<Permit>>;
+/// Names a permit. Cloning shares the names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PermitRef {
+    /// The permit's namespace.
+    pub namespace: Arc<str>,
+    /// The permit's name.
+    pub name: Arc<str>,
+}
+
+impl PermitRef {
+    /// The permit of this name in this namespace.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+type Listener = mpsc::Sender<PermitRef>;
 
 /// Names permits as due. Cloning shares it.
 #[derive(Clone, Default)]
@@ -21,14 +37,14 @@ pub struct Due(Arc<RwLock<Option<Listener>>>);
 impl Due {
     /// From now on every permit that a change concerns is named here. What was due before is not: look at every permit
     /// once, after this.
-    pub fn listen(&self) -> (Listener, mpsc::Receiver<ObjectRef<Permit>>) {
+    pub fn listen(&self) -> (Listener, mpsc::Receiver<PermitRef>) {
         let (listener, dues) = mpsc::channel(DEPTH);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(listener.clone());
         (listener, dues)
     }
 
     /// Names permits, which are worked out only if somebody listens.
-    pub(super) async fn name(&self, permits: impl FnOnce() -> Vec<ObjectRef<Permit>>) {
+    pub(super) async fn name(&self, permits: impl FnOnce() -> Vec<PermitRef>) {
         let listener = self
             .0
             .read()
@@ -46,8 +62,8 @@ impl Due {
 mod tests {
     use super::*;
 
-    fn permit(name: &str) -> ObjectRef<Permit> {
-        ObjectRef::new(name).within("shop")
+    fn permit(name: &str) -> PermitRef {
+        PermitRef::new("shop", name)
     }
 
     #[tokio::test]

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, DynamicObject};
-use kube::runtime::reflector::{self, ObjectRef};
-use kube::runtime::watcher::{Config, Event};
+use kube::runtime::watcher::Config;
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::due::Due;
+use super::card::card;
+use super::due::{Due, PermitRef};
 use super::shelf::{Read, Shelf, Touched};
 use super::watch::{Concerns, LIST_LIMIT, Watch};
 use super::{Caches, read};
-use crate::api::Permit;
 use crate::api::config::CONFIG_NAME;
 use crate::api::facts::{FACTS_LABEL, REVISION_LABEL};
 use crate::cluster::kinds::resource;
@@ -44,8 +43,7 @@ pub struct Watching {
 impl Feed {
     /// Caches for an operator in this namespace; nothing is watched before the watches run.
     pub fn new(client: &Client, namespace: &str) -> Self {
-        let (store, writer) = reflector::store();
-        let caches = Arc::new(Caches::empty(store, namespace));
+        let caches = Arc::new(Caches::empty(namespace));
         let sources = Sources {
             client,
             namespace,
@@ -53,7 +51,7 @@ impl Feed {
             due: Due::default(),
         };
         let own = [
-            sources.permits(writer),
+            sources.permits(),
             sources.approvals(),
             sources.templates(),
             sources.namespaces(),
@@ -79,11 +77,16 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    fn permits(&self, mut writer: reflector::store::Writer<Permit>) -> Watching {
+    fn permits(&self) -> Watching {
+        let itself = |t: &Touched| {
+            vec![PermitRef::new(
+                Arc::clone(&t.namespace),
+                Arc::clone(&t.name),
+            )]
+        };
         let watch = Watch {
-            mirror: Box::new(move |event| writer.apply_watcher_event(event)),
-            concerns: Box::new(|t| vec![ObjectRef::new(&t.name).within(&t.namespace)]),
-            ..self.of_kind("permits", &self.caches.by_workload, read::permit)
+            concerns: Box::new(itself),
+            ..self.of_kind("permits", &self.caches.permits, card)
         };
         self.watching(watch)
     }
@@ -92,7 +95,7 @@ impl Sources<'_> {
         let named = |t: &Touched| {
             let permits = t.keys.iter();
             permits
-                .map(|permit| ObjectRef::new(permit).within(&t.namespace))
+                .map(|permit| PermitRef::new(Arc::clone(&t.namespace), Arc::clone(permit)))
                 .collect()
         };
         let watch = Watch {
@@ -175,7 +178,6 @@ impl Sources<'_> {
             patience: LIST_LIMIT,
             shelf: Arc::clone(self.caches.workloads.get(form.word)?),
             read: Box::new(move |object| read::workload(form, object)),
-            mirror: Box::new(|_| {}),
             concerns,
         };
         Some(self.watching(watch))
@@ -199,7 +201,6 @@ impl Sources<'_> {
             patience: LIST_LIMIT,
             shelf: Arc::clone(on),
             read: Box::new(read),
-            mirror: Box::new(|_: &Event<K>| {}),
             concerns: Box::new(|_| Vec::new()),
         }
     }

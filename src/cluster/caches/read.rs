@@ -15,16 +15,18 @@ use super::shelf::Read;
 use crate::api::config::{CONFIG_KEY, CONFIG_NAME};
 use crate::api::facts::{CURRENT_SINCE, DATA_KEY, FACTS_LABEL, Facts, REVISION_LABEL, facts_name};
 use crate::api::template::PermitTemplateSpec;
-use crate::api::{Approval, Permit, PermitTemplate};
+use crate::api::{Approval, PermitTemplate};
 use crate::domain::canonical::digest_of;
 use crate::domain::config::Config;
 use crate::domain::kind::Form;
 use crate::domain::parse;
-use crate::domain::request::target_key;
-use crate::domain::template::{Revision, Template};
+use crate::domain::template::{Revision, Template, Unreadable};
 
 /// A copy of the whole object that `kubectl apply` leaves in it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The configuration, or why it cannot be used.
+pub(super) type Configuration = Result<Arc<Config>, String>;
 
 /// A template as it is now.
 pub(super) struct Current {
@@ -32,8 +34,8 @@ pub(super) struct Current {
     pub(super) digest: String,
     /// The content as JSON.
     pub(super) content: String,
-    /// What it says, if it is sound.
-    pub(super) template: Option<Template>,
+    /// What it says, or what it governs all the same.
+    pub(super) template: Result<Template, Box<Unreadable>>,
 }
 
 /// A namespace, as far as the gate asks.
@@ -58,14 +60,6 @@ pub(super) fn trim(object: &mut impl Resource) {
     }
 }
 
-/// The permits themselves lie in the controller's store; here they are only found.
-pub(super) fn permit(permit: &Permit) -> Read<()> {
-    Read {
-        keys: permit.spec.targets.iter().map(target_key).collect(),
-        value: Some(()),
-    }
-}
-
 pub(super) fn approval(approval: &Approval) -> Read<Arc<Approval>> {
     Read {
         keys: vec![approval.spec.permit_ref.name.clone()],
@@ -77,7 +71,7 @@ pub(super) fn template(template: &PermitTemplate) -> Read<Arc<Current>> {
     let (name, digest) = (template.name_any(), template_digest(&template.spec));
     let value = serde_json::to_string(&template.spec).ok().map(|content| {
         Arc::new(Current {
-            template: parse::template(&name, &digest, &template.spec).ok(),
+            template: parse::governing(&name, &digest, &template.spec),
             name,
             digest,
             content,
@@ -150,7 +144,7 @@ pub(super) fn versioned(secret: &Secret) -> Option<Versioned> {
 }
 
 /// The configuration, or why it cannot be used. Another ConfigMap of the namespace is none.
-pub(super) fn configuration(map: &ConfigMap) -> Read<Arc<Result<Arc<Config>, String>>> {
+pub(super) fn configuration(map: &ConfigMap) -> Read<Arc<Configuration>> {
     let value = (map.name_any() == CONFIG_NAME).then(|| {
         let text = map.data.as_ref().and_then(|data| data.get(CONFIG_KEY));
         let text = text.map_or("", String::as_str);

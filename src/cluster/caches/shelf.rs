@@ -1,11 +1,11 @@
 //! Shelf: what one watch keeps of its kind, found by name and by what it speaks of.
 //!
-//! Follows the events of a watch in their order; a new list drops what is gone and keeps what is unchanged. Does not know
-//! what the values mean.
+//! Follows the events of a watch in their order; a new list marks what is unchanged, and drops what is gone, so that no
+//! list is held twice. Does not know what the values mean.
 
 mod content;
 
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt as _};
@@ -24,24 +24,32 @@ pub(super) struct Read<V> {
 /// An object that came, changed or went, with everything that it is or was looked up by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Touched {
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) keys: Vec<String>,
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Arc<str>,
+    pub(super) keys: Vec<Arc<str>>,
 }
 
 /// The values of one kind.
 pub(super) struct Shelf<V> {
     current: RwLock<Content<V>>,
-    /// A list that is not complete yet.
-    incoming: Mutex<Content<V>>,
+    incoming: Mutex<Incoming<V>>,
     filled: watch::Sender<bool>,
+}
+
+/// A list that is not complete yet: what of it is not known in its version. What is known is marked with the round.
+struct Incoming<V> {
+    round: u32,
+    content: Content<V>,
 }
 
 impl<V> Default for Shelf<V> {
     fn default() -> Self {
         Self {
             current: RwLock::default(),
-            incoming: Mutex::default(),
+            incoming: Mutex::new(Incoming {
+                round: 0,
+                content: Content::default(),
+            }),
             filled: watch::Sender::new(false),
         }
     }
@@ -60,17 +68,14 @@ impl<V: Clone> Shelf<V> {
     {
         match event {
             Event::Apply(object) => {
-                let read = read(&object);
-                let kept = read.value.map(|value| Kept {
-                    version: object.resource_version(),
-                    keys: read.keys,
-                    value,
-                });
-                self.exchange(&object, kept)
+                let round = self.incoming().round;
+                vec![self.exchange(&object, kept(read(&object), version(&object), round))]
             }
-            Event::Delete(object) => self.exchange(&object, None),
+            Event::Delete(object) => vec![self.exchange(&object, None)],
             Event::Init => {
-                *self.incoming() = Content::default();
+                let mut incoming = self.incoming();
+                incoming.round = incoming.round.wrapping_add(1);
+                incoming.content = Content::default();
                 Vec::new()
             }
             Event::InitApply(object) => {
@@ -81,108 +86,137 @@ impl<V: Clone> Shelf<V> {
         }
     }
 
-    fn exchange(&self, object: &impl Resource, kept: Option<Kept<V>>) -> Vec<Touched> {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = kept.as_ref().map(|k| k.keys.clone()).unwrap_or_default();
-        let before = current.remove(&namespace, &name);
-        for key in before.map(|old| old.keys).unwrap_or_default() {
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        if let Some(kept) = kept {
-            current.insert(&namespace, &name, kept);
-        }
-        vec![Touched {
-            namespace,
-            name,
-            keys,
-        }]
+    fn exchange(&self, object: &impl Resource, kept: Option<Kept<V>>) -> Touched {
+        let mut current = self.write();
+        let place = current.place(&object.namespace().unwrap_or_default());
+        current.exchange((place, object.name_any().into()), kept)
     }
 
     /// Takes in one object of a list; one that is known in this version is not read again.
     fn list<K: Resource>(&self, object: &K, read: impl Fn(&K) -> Read<V>) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let version = object.resource_version();
-        let known = {
-            let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-            let kept = current.get(&namespace, &name);
-            kept.filter(|k| k.version.is_some() && k.version == version)
-                .cloned()
-        };
-        let kept = known.or_else(|| {
-            let read = read(object);
-            read.value.map(|value| Kept {
-                version,
-                keys: read.keys,
-                value,
-            })
-        });
-        if let Some(kept) = kept {
-            self.incoming().insert(&namespace, &name, kept);
+        let version = version(object);
+        let mut incoming = self.incoming();
+        let mut current = self.write();
+        if let Some(known) = current.get_mut(&namespace, &name)
+            && version.is_some()
+            && known.version == version
+        {
+            known.round = incoming.round;
+            return;
+        }
+        drop(current);
+        if let Some(kept) = kept(read(object), version, incoming.round) {
+            let place = incoming.content.place(&namespace);
+            let _ = incoming.content.exchange((place, name.into()), Some(kept));
         }
     }
 
-    /// The list is whole: it takes the place of what was known. Touched is what differs.
+    /// The list is whole: what it did not name is gone. Touched is what differs.
     fn complete(&self) -> Vec<Touched> {
-        let listed = std::mem::take(&mut *self.incoming());
-        let before = std::mem::replace(
-            &mut *self.current.write().unwrap_or_else(PoisonError::into_inner),
-            listed,
-        );
-        self.filled.send_replace(true);
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let mut touched = current.that_differ_from(&before);
-        for new in &mut touched {
-            let old = before.get(&new.namespace, &new.name);
-            let gone = old.into_iter().flat_map(|kept| &kept.keys);
-            let gone: Vec<_> = gone.filter(|k| !new.keys.contains(k)).cloned().collect();
-            new.keys.extend(gone);
+        let (round, listed) = {
+            let mut incoming = self.incoming();
+            (incoming.round, std::mem::take(&mut incoming.content))
+        };
+        let gone = self.not_seen_in(round, &listed);
+        let mut current = self.write();
+        let gone = gone.into_iter().map(|place| current.exchange(place, None));
+        let mut touched: Vec<_> = gone.collect();
+        if current.is_empty() {
+            *current = listed;
+            let all = current.all().map(|(namespace, name, kept)| Touched {
+                namespace: Arc::clone(namespace),
+                name: Arc::clone(name),
+                keys: kept.keys.to_vec(),
+            });
+            touched.extend(all);
+        } else {
+            let new = listed.into_all();
+            touched.extend(new.map(|(place, kept)| current.exchange(place, Some(kept))));
         }
-        let is_gone = |t: &Touched| current.get(&t.namespace, &t.name).is_none();
-        touched.extend(
-            before
-                .that_differ_from(&current)
-                .into_iter()
-                .filter(is_gone),
-        );
+        drop(current);
+        self.filled.send_replace(true);
         touched
     }
 
-    fn incoming(&self) -> std::sync::MutexGuard<'_, Content<V>> {
+    /// What is known and was neither seen in this round nor listed anew.
+    fn not_seen_in(&self, round: u32, listed: &Content<V>) -> Vec<(Arc<str>, Arc<str>)> {
+        let current = self.read();
+        let all = current.all();
+        let gone = all.filter(|(namespace, name, kept)| {
+            kept.round != round && listed.get(namespace, name).is_none()
+        });
+        gone.map(|(namespace, name, _)| (Arc::clone(namespace), Arc::clone(name)))
+            .collect()
+    }
+
+    fn incoming(&self) -> MutexGuard<'_, Incoming<V>> {
         self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Content<V>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Content<V>> {
+        self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The value of an object; objects outside namespaces have an empty one.
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<V> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.read();
         current.get(namespace, name).map(|kept| kept.value.clone())
     }
 
     /// The values that are looked up by a key, ordered by name.
     pub(super) fn of(&self, namespace: &str, key: &str) -> Vec<V> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let kept = |name: &String| current.get(namespace, name).map(|k| k.value.clone());
-        current.names(namespace, key).filter_map(kept).collect()
+        let all = self.named(namespace, key);
+        all.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// The names that are looked up by a key, in order.
-    pub(super) fn names(&self, namespace: &str, key: &str) -> Vec<String> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.names(namespace, key).cloned().collect()
+    /// The values that are looked up by a key, with their names and in their order.
+    pub(super) fn named(&self, namespace: &str, key: &str) -> Vec<(Arc<str>, V)> {
+        let current = self.read();
+        let names = current.names(namespace, key);
+        let kept = |name: &Arc<str>| {
+            let kept = current.get(namespace, name)?;
+            Some((Arc::clone(name), kept.value.clone()))
+        };
+        names.filter_map(kept).collect()
     }
 
     /// Every value of a namespace, with its name, ordered by name.
-    pub(super) fn all_in(&self, namespace: &str) -> Vec<(String, V)> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn all_in(&self, namespace: &str) -> Vec<(Arc<str>, V)> {
+        let current = self.read();
         let mut all: Vec<_> = current
             .of(namespace)
-            .map(|(name, kept)| (name.clone(), kept.value.clone()))
+            .map(|(name, kept)| (Arc::clone(name), kept.value.clone()))
             .collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
     }
+
+    /// Shows every value, with its namespace and its name, in no order. The shelf stands still meanwhile.
+    pub(super) fn each(&self, mut see: impl FnMut(&Arc<str>, &Arc<str>, &V)) {
+        for (namespace, name, kept) in self.read().all() {
+            see(namespace, name, &kept.value);
+        }
+    }
+}
+
+fn kept<V>(read: Read<V>, version: Option<u64>, round: u32) -> Option<Kept<V>> {
+    let value = read.value?;
+    Some(Kept {
+        version,
+        round,
+        keys: read.keys.into_iter().map(Into::into).collect(),
+        value,
+    })
+}
+
+/// The version of an object. Versions are numbers (KEP-5504); what is none is as if it were always new.
+fn version(object: &impl Resource) -> Option<u64> {
+    object.meta().resource_version.as_ref()?.parse().ok()
 }
 
 #[cfg(test)]

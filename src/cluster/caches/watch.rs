@@ -10,17 +10,15 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _};
 use kube::Resource;
 use kube::api::Api;
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use rand::Rng as _;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
-use super::due::Due;
+use super::due::{Due, PermitRef};
 use super::read::trim;
 use super::shelf::{Read, Shelf, Touched};
-use crate::api::Permit;
 
 /// How long one step of a list may take; kube itself would wait for ever.
 pub(super) const LIST_LIMIT: Duration = Duration::from_secs(10);
@@ -31,10 +29,8 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is read of an object.
 pub(super) type Reads<K, V> = Box<dyn Fn(&K) -> Read<V> + Send + Sync>;
-/// Sees the events of a watch.
-pub(super) type Mirror<K> = Box<dyn FnMut(&Event<K>) + Send>;
 /// The permits that a change concerns.
-pub(super) type Concerns = Box<dyn Fn(&Touched) -> Vec<ObjectRef<Permit>> + Send + Sync>;
+pub(super) type Concerns = Box<dyn Fn(&Touched) -> Vec<PermitRef> + Send + Sync>;
 
 /// A watch of one kind, and what becomes of its objects.
 pub(super) struct Watch<K, V> {
@@ -47,8 +43,6 @@ pub(super) struct Watch<K, V> {
     pub(super) shelf: Arc<Shelf<V>>,
     /// What is read of an object.
     pub(super) read: Reads<K, V>,
-    /// Sees each event before the shelf does.
-    pub(super) mirror: Mirror<K>,
     pub(super) concerns: Concerns,
 }
 
@@ -58,7 +52,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Watches for ever.
-    pub(super) async fn run(mut self, due: Due) {
+    pub(super) async fn run(self, due: Due) {
         let mut trouble = Trouble::new(self.name);
         loop {
             let (api, config) = (self.api.clone(), self.config.clone());
@@ -70,7 +64,7 @@ where
 
     /// Follows one stream of events until it gives no answer.
     async fn follow(
-        &mut self,
+        &self,
         mut events: impl Stream<Item = watcher::Result<Event<K>>> + Unpin,
         with: (&Due, &mut Trouble),
     ) -> &'static str {
@@ -103,9 +97,8 @@ where
         }
     }
 
-    async fn take(&mut self, event: Event<K>, due: &Due) {
+    async fn take(&self, event: Event<K>, due: &Due) {
         let event = event.modify(trim);
-        (self.mirror)(&event);
         let touched = self.shelf.take(event, &self.read);
         // Named only when they can be found: whoever looks at once must see what is new.
         due.name(|| touched.iter().flat_map(&self.concerns).collect())

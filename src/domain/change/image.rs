@@ -60,6 +60,18 @@ fn split(image: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// The repository of an image, without tag and digest. Example: `registry.example.com/shop/checkout`.
+pub fn repository(image: &str) -> &str {
+    split(image).0
+}
+
+/// Whether the bytes behind an image are named too (threat row 15).
+pub fn is_pinned(image: &str) -> bool {
+    image
+        .split_once("@sha256:")
+        .is_some_and(|(_, hex)| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 /// Text written by a tenant, in a form that cannot break a line or hide part of it.
 pub(in crate::domain) fn one_line(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_graphic() || c == ' ';

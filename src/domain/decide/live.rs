@@ -9,12 +9,13 @@ use k8s_openapi::jiff::Timestamp;
 use super::{Happening, Walk, happening};
 use crate::api::vocabulary::RevocationReason;
 use crate::domain::applied::{Applied, applied};
+use crate::domain::calendar::Opening;
 use crate::domain::effect::Effect;
 use crate::domain::hold::held;
 use crate::domain::lifecycle::Event;
 use crate::domain::quorum::is_in_doubt;
 use crate::domain::rollout::Rollout;
-use crate::domain::standing::{Window, stamp, told};
+use crate::domain::standing::{Window, reopens, stamp, told};
 use crate::domain::template::Template;
 use crate::domain::trace::{Rule, Verdict};
 use crate::domain::world::{Due, Health, TargetFact};
@@ -123,6 +124,14 @@ impl<'a> Walk<'a> {
             let why = format!("the window opens {}", stamp(window.opens));
             return self.wait(Rule::Window, "WindowNotOpen", why);
         }
+        if let Opening::From(next) = reopens(&self.world.request, template, now) {
+            let next = next.map_or_else(
+                || "does not open again".into(),
+                |t| format!("opens {}", stamp(t)),
+            );
+            let why = format!("the recurring window {next}");
+            return self.wait(Rule::Window, "WindowNotOpen", why);
+        }
         let closes = stamp(window.closes);
         self.trace
             .push(Rule::Window, Verdict::Pass, format!("closes {closes}"));
@@ -191,7 +200,7 @@ impl<'a> Walk<'a> {
             return Some(end);
         }
         if let Some(progress) = self.unfinished() {
-            return self.wait(Rule::Rollout, "RollingOut", progress);
+            return self.fallen_back(template, progress);
         }
         if let Some(why) = held(self) {
             return self.wait(Rule::Guard, "Held", why);
@@ -247,6 +256,19 @@ impl<'a> Walk<'a> {
         rolled_out
             .and_then(|t| Duration::try_from(self.world.now.duration_since(t.0)).ok())
             .unwrap_or_default()
+    }
+
+    /// A rollout that was complete and is no more: it may come up again, but not for ever.
+    fn fallen_back(&mut self, template: &Template, progress: String) -> Option<Happening> {
+        if let Some(stuck) = self.stuck() {
+            return Some(self.revoke(RevocationReason::TimeExceeded, stuck));
+        }
+        let longest = template.max_duration.saturating_add(template.soak);
+        if self.since_rollout() >= longest {
+            let why = format!("the rollout fell back and did not come up again: {progress}");
+            return Some(self.revoke(RevocationReason::TimeExceeded, why));
+        }
+        self.wait(Rule::Rollout, "RollingOut", progress)
     }
 
     /// A check whose verdict asks to roll back now.

@@ -5,7 +5,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Happening, Walk, happening};
-use crate::api::vocabulary::Decision as Said;
+use crate::api::vocabulary::{Decision as Said, TemplateClass};
 use crate::domain::lifecycle::Event;
 use crate::domain::standing::{Window, admissible, short, stamp, told};
 use crate::domain::template::Template;
@@ -153,12 +153,40 @@ impl<'a> Walk<'a> {
         }
         self.trace
             .push(Rule::Ledger, Verdict::Pass, "the record can be written");
+        if let Some((freeze, why)) = self.freeze(template) {
+            self.frozen_until = freeze;
+            return self.wait(Rule::Freeze, "FreezeActive", why);
+        }
+        self.trace
+            .push(Rule::Freeze, Verdict::Pass, "none in force");
         self.arm();
         let window = Window::of(&self.world.request, template, self.issued_at());
         Some(happening(
             Event::IssueDue,
             "Issued",
             format!("a change may start until {}", stamp(window.closes)),
+        ))
+    }
+
+    /// Until when a freeze stops issuance, where that is known, and why.
+    fn freeze(&self, template: &Template) -> Option<(Option<Timestamp>, String)> {
+        let class = template.class();
+        if class == TemplateClass::Emergency && self.world.frozen.is_empty() {
+            return None;
+        }
+        if let Some(why) = &self.world.unsound {
+            return Some((None, format!("the configuration cannot be used: {why}")));
+        }
+        let mut stopping = self
+            .world
+            .frozen
+            .iter()
+            .filter(|f| !f.lets.contains(&class));
+        let freeze = stopping.next()?;
+        let (name, reason, until) = (&freeze.name, &freeze.reason, stamp(freeze.until));
+        Some((
+            Some(freeze.until),
+            format!("freeze {name} until {until}: {reason}"),
         ))
     }
 

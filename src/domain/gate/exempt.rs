@@ -103,7 +103,7 @@ fn is_autoscaling(world: &GateWorld) -> bool {
 
 fn is_collection(world: &GateWorld) -> bool {
     let collects = |account: &&str| controller(account) == world.username;
-    world.new.is_none() && kind::COLLECTORS.iter().any(|account| collects(&account))
+    world.new.is_none() && kind::COLLECTORS.iter().any(collects)
 }
 
 fn of_operator(world: &GateWorld) -> Option<&'static str> {

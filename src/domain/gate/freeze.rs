@@ -6,7 +6,6 @@
 use super::{Candidate, Code, GateWorld, Judged};
 use crate::api::vocabulary::TemplateClass;
 use crate::domain::standing::stamp;
-use crate::domain::template::Level;
 
 /// Why nothing is let through, if nothing is.
 pub(super) fn stops(world: &GateWorld) -> Option<Judged> {
@@ -40,10 +39,7 @@ pub(super) fn lets(world: &GateWorld, candidate: &Candidate) -> bool {
     let Some(template) = &candidate.template else {
         return false;
     };
-    let class = match template.level {
-        Level::Emergency => TemplateClass::Emergency,
-        Level::Numbered(_) => TemplateClass::Standard,
-    };
+    let class = template.class();
     let is_unsound = world.unsound.is_some() && class != TemplateClass::Emergency;
     !is_unsound && world.frozen.iter().all(|f| f.lets.contains(&class))
 }

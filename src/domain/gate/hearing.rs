@@ -5,14 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Candidate, Code, GateWorld, Judged, governing, start};
+use super::{Candidate, Code, GateWorld, Judged, governing, pinning, start};
 use crate::api::facts::{Armed, Prior};
 use crate::api::permit::Target;
-use crate::api::vocabulary::Operation;
+use crate::api::vocabulary::{Method, Operation};
 use crate::domain::applied::comparable;
 use crate::domain::canonical::spec_digest;
 use crate::domain::change::Change;
-use crate::domain::scope::covers;
+use crate::domain::scope::{covers, may_be_written};
 use crate::domain::standing::{Case, Standing, Window, stamp, standing};
 use crate::domain::template::Template;
 use crate::domain::trace::{Rule, Trace, Verdict};
@@ -44,10 +44,11 @@ struct Objection {
 type Check = for<'a> fn(&Hearing<'a>) -> Result<String, Objection>;
 
 /// What is asked once the permit is in force, in this order (`gate.md`, steps 7 to 9).
-const CHECKS: [(Rule, Check); 7] = [
+const CHECKS: [(Rule, Check); 8] = [
     (Rule::Template, is_governed),
     (Rule::Subject, is_executor),
     (Rule::Scope, is_in_scope),
+    (Rule::Images, is_pinned),
     (Rule::Prior, has_a_way_back),
     (Rule::Scope, starts_the_known),
     (Rule::Target, is_free),
@@ -99,6 +100,7 @@ pub(super) fn hear(
             stamp(window.closes),
             template.soak.as_secs()
         )),
+        notes: pinning::warning(world, template).into_iter().collect(),
         permit_uid: Some(candidate.request.uid.clone()),
         permit: Some(candidate.seen_name()),
         ..Judged::admit("a permit covers it")
@@ -200,6 +202,12 @@ fn is_in_scope(hearing: &Hearing<'_>) -> Result<String, Objection> {
         .map_err(|why| objection(Code::PermitScope, why))
 }
 
+fn is_pinned(hearing: &Hearing<'_>) -> Result<String, Objection> {
+    pinning::demanded(hearing.world, hearing.template)
+        .map(|()| "as the level demands".into())
+        .map_err(|why| objection(Code::PermitScope, why))
+}
+
 /// Whether the permit is for this very change.
 pub(super) fn in_scope(
     world: &GateWorld,
@@ -211,6 +219,7 @@ pub(super) fn in_scope(
         let covered = covers(target, world.old.as_ref(), world.new.as_ref());
         return covered.map_err(|outside| outside.to_string());
     }
+    may_be_written(target, Method::Update).map_err(|outside| outside.to_string())?;
     let scales_only = change.operations.iter().all(|o| *o == Operation::Scale);
     if scales_only && target.operations.contains(&Operation::Scale) {
         Ok(())

@@ -3,7 +3,8 @@
 //! The first line stands alone, because `kubectl apply` prints a whole patch before it (`ux.md` 2).
 
 use super::{Candidate, Code, GateDecision, GateWorld, Judged, governing};
-use crate::domain::change::Change;
+use crate::api::vocabulary::Operation;
+use crate::domain::change::{Change, FieldChange};
 use crate::domain::kind::short;
 use crate::domain::quorum::tally;
 use crate::domain::template::{Level, Template};
@@ -130,6 +131,12 @@ fn demands(template: &Template) -> String {
 /// What to do about a denial that no permit of the user's gives the reason for; `None`: request one.
 fn next(world: &GateWorld, code: Code) -> Option<String> {
     match code {
+        Code::GateUnavailable if world.unsound.is_some() => {
+            Some("have it corrected; what is wrong: kubectl permit config lint".to_owned())
+        }
+        Code::GateUnavailable if !world.unreadable.is_empty() => {
+            Some("have it corrected; what is wrong: kubectl permit template lint".to_owned())
+        }
         Code::GateUnavailable => {
             Some("try again; if it stays, ask whoever runs permit-operator".to_owned())
         }
@@ -178,27 +185,42 @@ fn missing_role(candidate: &Candidate) -> Option<String> {
 
 /// The command that asks for a permit for exactly this change.
 fn request(world: &GateWorld, change: &Change, template: Option<&Template>) -> String {
-    let images: Vec<_> = change
-        .image_changes()
-        .iter()
-        .filter_map(|i| {
-            i.to.as_ref()
-                .map(|to| format!(" --image {}={to}", i.container))
-        })
-        .collect();
-    let how = if images.is_empty() {
-        " -f FILE".to_owned()
-    } else {
-        format!(
-            " {}/{}{}",
-            short(world.kind.as_str()),
-            world.name,
-            images.concat()
-        )
-    };
+    let named = by_flags(world, change).map(|flags| {
+        let short = short(world.kind.as_str());
+        format!(" {short}/{}{flags}", world.name)
+    });
     format!(
-        "kubectl permit request{how} -n {} --template {} --purpose TEXT",
+        "kubectl permit request{} -n {} --template {} --purpose TEXT",
+        named.unwrap_or_else(|| " -f FILE".to_owned()),
         world.namespace,
         template.map_or("TEMPLATE", |t| t.name.as_str())
     )
+}
+
+/// The flags that ask for this change: images of containers that stay, and operations that a permit can name. What
+/// needs more is asked for by its file.
+fn by_flags(world: &GateWorld, change: &Change) -> Option<String> {
+    let is_named = |operation: Operation| match operation {
+        Operation::Scale
+        | Operation::Restart
+        | Operation::Pause
+        | Operation::Resume
+        | Operation::Delete
+        | Operation::Diagnose => true,
+        // Nobody applies a file to a pod that runs.
+        Operation::Configure => world.kind.as_str() == "Pod",
+        _ => false,
+    };
+    world.old.as_ref()?;
+    let others = change.fields.iter().filter(|f| !is_named(f.operation));
+    let image = |field: &FieldChange| {
+        let image = field.image_change()?;
+        image.from?;
+        Some(format!(" --image {}={}", image.container, image.to?))
+    };
+    let images: Vec<String> = others.map(image).collect::<Option<_>>()?;
+    let operations = change.operations.iter().filter(|o| is_named(**o));
+    let operations: Vec<_> = operations.map(|o| format!(" --operation {o}")).collect();
+    let flags = images.concat() + &operations.concat();
+    (!flags.is_empty()).then_some(flags)
 }

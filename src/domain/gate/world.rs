@@ -10,7 +10,7 @@ use crate::api::vocabulary::{GateMode, Phase};
 use crate::domain::config::Frozen;
 use crate::domain::quorum::Ballot;
 use crate::domain::request::Request;
-use crate::domain::template::Template;
+use crate::domain::template::{Template, Unreadable};
 use crate::domain::trace::Trace;
 
 /// Everything that a decision about one change may see.
@@ -54,6 +54,8 @@ pub struct GateWorld {
     pub facts: Option<Facts>,
     /// The templates that exist now.
     pub templates: Vec<Template>,
+    /// Those that exist and cannot be read: what they demand is not known, and is not demanded less for that.
+    pub unreadable: Vec<Unreadable>,
     /// The permits that name the workload.
     pub candidates: Vec<Candidate>,
 }
@@ -78,6 +80,12 @@ impl GateWorld {
     pub(super) fn replicas(&self, object: Option<&Value>) -> Option<i64> {
         let stated = object?.pointer("/spec/replicas").and_then(Value::as_i64);
         Some(stated.unwrap_or_else(|| i64::from(!self.is_scale)))
+    }
+
+    /// Whether the workload has one; without it no digest is worked out.
+    pub(super) fn has_recorded_baseline(&self) -> bool {
+        let facts = self.facts.as_ref();
+        facts.is_some_and(|f| f.baselines.contains_key(&self.key()))
     }
 
     /// Whether this is the digest of the workload's recorded baseline.
@@ -236,6 +244,8 @@ pub struct Judged {
     pub permit_uid: Option<String>,
     /// What the one who makes the change should know.
     pub obligation: Option<String>,
+    /// What is not denied, but should not stay so.
+    pub notes: Vec<String>,
 }
 
 impl Judged {
@@ -248,6 +258,7 @@ impl Judged {
             permit: None,
             permit_uid: None,
             obligation: None,
+            notes: Vec::new(),
         }
     }
 
@@ -259,6 +270,7 @@ impl Judged {
             permit: None,
             permit_uid: None,
             obligation: None,
+            notes: Vec::new(),
         }
     }
 }

@@ -7,6 +7,8 @@ use k8s_openapi::jiff::Timestamp;
 use super::{FieldError, openings};
 use crate::api::permit::{Permit, PermitSpec, Target};
 use crate::api::vocabulary::Operation;
+use crate::domain::change::image::repository;
+use crate::domain::change::prefix::Prefix;
 use crate::domain::request::Request;
 
 /// The request that a stored permit makes, and the mistakes in it. A request with mistakes is never granted.
@@ -104,14 +106,32 @@ fn target_mistakes(path: &str, target: &Target, namespace: &str, errors: &mut Ve
         ));
     }
     for operation in &target.operations {
-        if matches!(
-            operation,
-            Operation::Deploy | Operation::Create | Operation::Rollback
-        ) {
+        let is_unnamed = match operation {
+            Operation::Deploy => target.repositories.is_empty(),
+            Operation::Create | Operation::Rollback => true,
+            _ => false,
+        };
+        if is_unnamed {
             errors.push(FieldError::new(
                 format!("{path}.operations"),
                 format!(
                     "`{operation}` needs a named outcome; give images or podTemplateDigest instead"
+                ),
+            ));
+        }
+    }
+    for (i, field) in target.fields.iter().enumerate() {
+        if let Err(why) = Prefix::parse(field) {
+            errors.push(FieldError::new(format!("{path}.fields[{i}]"), why));
+        }
+    }
+    for (i, named) in target.repositories.iter().enumerate() {
+        let is_exact = !named.contains(['*', '?', ' ', '@']) && repository(named) == named;
+        if !is_exact {
+            errors.push(FieldError::new(
+                format!("{path}.repositories[{i}]"),
+                format!(
+                    "is no exact repository: `{named}`; write it without tag, digest and wildcard"
                 ),
             ));
         }

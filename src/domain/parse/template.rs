@@ -8,7 +8,7 @@ use crate::api::template::{PermitTemplateSpec, SignatureDemand};
 use crate::api::vocabulary::{Grant, TemplateClass};
 use crate::domain::check::GuardCheck;
 use crate::domain::quantity;
-use crate::domain::template::{Level, Template};
+use crate::domain::template::{Level, Template, Unreadable};
 
 /// The longest window of an emergency (`decisions.md` 9).
 const EMERGENCY_WINDOW: Duration = Duration::from_hours(1);
@@ -55,11 +55,7 @@ pub fn template(
     Ok(Template {
         name: name.to_owned(),
         digest: digest.to_owned(),
-        level: if spec.class == TemplateClass::Emergency {
-            Level::Emergency
-        } else {
-            Level::Numbered(spec.level)
-        },
+        level: level_of(spec),
         grant: spec.grant,
         applies_to: spec.applies_to.clone(),
         rules: spec.approval.rules.clone(),
@@ -72,6 +68,28 @@ pub fn template(
         checks,
         demands_signature: spec.approval.signature == SignatureDemand::Required || spec.level >= 3,
     })
+}
+
+/// Checks a template; of one with mistakes it is still known what it governs.
+pub fn governing(
+    name: &str,
+    digest: &str,
+    spec: &PermitTemplateSpec,
+) -> Result<Template, Box<Unreadable>> {
+    let unreadable = |mistakes| Unreadable {
+        name: name.to_owned(),
+        level: level_of(spec),
+        applies_to: spec.applies_to.clone(),
+        mistakes,
+    };
+    template(name, digest, spec).map_err(|mistakes| Box::new(unreadable(mistakes)))
+}
+
+fn level_of(spec: &PermitTemplateSpec) -> Level {
+    match spec.class {
+        TemplateClass::Emergency => Level::Emergency,
+        TemplateClass::Standard => Level::Numbered(spec.level),
+    }
 }
 
 /// The checks that were understood; the mistakes of the others are reported.

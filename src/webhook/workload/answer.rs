@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracing::info;
 
 use crate::api::vocabulary::GateMode;
-use crate::domain::gate::{DRY_RUN_ADMITS, DRY_RUN_DENIES, GateDecision, GateWorld};
+use crate::domain::gate::{DRY_RUN_ADMITS, DRY_RUN_DENIES, GateDecision, GateWorld, Judged};
 use crate::webhook::Gate;
 use crate::webhook::handover::Handover;
 use crate::webhook::review::{Answer, Request};
@@ -62,17 +62,24 @@ fn by_mode(request: &Request, mode: GateMode, decision: &GateDecision) -> Answer
             );
             Answer::admit().warn(&told)
         }
-        (true, false, _) => match (judged.permit.as_deref(), &judged.obligation) {
-            (Some(""), Some(obligation)) => Answer::admit().warn(obligation),
-            (Some(permit), Some(obligation)) => {
-                Answer::admit().warn(&format!("permit {permit}: {obligation}"))
-            }
-            _ => Answer::admit(),
-        },
+        (true, false, _) => admitted(judged),
         (false, false, GateMode::Warn) => Answer::admit().warn(first),
         (false, false, GateMode::Audit | GateMode::Off) => Answer::admit(),
         (false, false, GateMode::Enforce) => Answer::deny(decision.message.clone()),
     }
+}
+
+/// An admission with what whoever made the change should know.
+fn admitted(judged: &Judged) -> Answer {
+    let answer = match (judged.permit.as_deref(), &judged.obligation) {
+        (Some(""), Some(obligation)) => Answer::admit().warn(obligation),
+        (Some(permit), Some(obligation)) => {
+            Answer::admit().warn(&format!("permit {permit}: {obligation}"))
+        }
+        _ => Answer::admit(),
+    };
+    let notes = judged.notes.iter();
+    notes.fold(answer, |answer, note| answer.warn(note))
 }
 
 /// Never waited for: a full channel is a loss that is counted.

@@ -168,7 +168,9 @@ async fn kubectl_completes_the_plugin_with_live_names() -> Result<()> {
             ("appr", "approve\tSay yes to a permit, in a role\n:4"),
             ("get -n completed check", "checkout-one\tInReview\n:4"),
             ("wait checkout-one --for dec", "decided\t"),
-            ("request -n completed dep", "deploy/checkout\n:4"),
+            ("request -n completed dep", "deploy/\tDeployment\n:6"),
+            ("request -n completed deploy/", "deploy/checkout\n:4"),
+            ("request -n completed sts/", ":4"),
             ("request --template quick", "quick-deployment"),
             ("request -f ", ":0"),
             // A cluster that does not answer offers nothing and breaks nothing.

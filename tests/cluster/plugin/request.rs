@@ -207,7 +207,12 @@ async fn a_file_is_read_with_its_mistakes_told() -> Result<()> {
         let stage = enrolled("manifests").await?;
         let args = request(&["-f", "-"]);
         let none = plugin_fed(&stage, "alice", &args, Some(&permit("x", "y", "1"))).await?;
-        ended(&none, 1, &[], &["holds no Deployment", "next: "])?;
+        ended(
+            &none,
+            1,
+            &[],
+            &["holds no workload that is gated", "next: "],
+        )?;
         let broken = plugin_fed(&stage, "alice", &args, Some("a: [")).await?;
         ended(&broken, 1, &[], &["read the manifests in `-`"])?;
         let elsewhere =

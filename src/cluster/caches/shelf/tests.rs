@@ -47,7 +47,7 @@ fn touched(name: &str, keys: &[&str]) -> Touched {
     Touched {
         namespace: "shop".into(),
         name: name.into(),
-        keys: keys.iter().map(ToString::to_string).collect(),
+        keys: keys.iter().map(|&key| key.into()).collect(),
     }
 }
 
@@ -76,7 +76,7 @@ fn an_object_is_found_by_what_it_speaks_of_now_and_no_more_by_what_it_spoke_of()
     let moved = shelf.take(Event::Apply(map("a", 3, Some("y"))), read);
     assert_eq!(moved, [touched("a", &["y", "x"])]);
     assert_eq!(shelf.of("shop", "x"), ["b@2"]);
-    assert_eq!(shelf.names("shop", "y"), ["a"]);
+    assert_eq!(shelf.named("shop", "y"), [("a".into(), "a@3".to_owned())]);
     assert_eq!(shelf.get("shop", "a").as_deref(), Some("a@3"));
     assert!(shelf.of("other", "x").is_empty() && shelf.get("other", "a").is_none());
 }
@@ -129,6 +129,21 @@ fn a_list_that_is_begun_again_forgets_what_it_had() {
     shelf.take(Event::InitApply(map("b", 2, Some("x"))), read);
     relist(&shelf, &[map("c", 3, Some("x"))]);
     assert_eq!(shelf.of("shop", "x"), ["c@3"]);
+}
+
+#[test]
+fn what_only_a_broken_off_list_named_is_gone() {
+    let shelf = filled(&[map("a", 1, Some("x")), map("b", 2, Some("x"))]);
+    shelf.take::<ConfigMap>(Event::Init, read);
+    shelf.take(Event::InitApply(map("a", 1, Some("x"))), read);
+    assert_eq!(
+        shelf.of("shop", "x"),
+        ["a@1", "b@2"],
+        "until a list is whole"
+    );
+    let differ = relist(&shelf, &[map("b", 2, Some("x"))]);
+    assert_eq!(differ, [touched("a", &["x"])]);
+    assert_eq!(shelf.of("shop", "x"), ["b@2"]);
 }
 
 #[test]

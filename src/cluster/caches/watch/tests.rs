@@ -40,7 +40,6 @@ fn watch(client: Client, patience: Duration) -> Watch<ConfigMap, String> {
         patience,
         shelf: Arc::default(),
         read: Box::new(version),
-        mirror: Box::new(|_| {}),
         concerns: Box::new(|_| Vec::new()),
     }
 }
