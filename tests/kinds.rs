@@ -16,7 +16,7 @@ use permit_operator::domain::applied::comparable;
 use permit_operator::domain::canonical::{spec_digest, template_digest};
 use permit_operator::domain::change::Change;
 use permit_operator::domain::gate::{Code, GateWorld, gate};
-use permit_operator::domain::kind::{DERIVED, Form, GATED, Pods, controller};
+use permit_operator::domain::kind::{COLLECTORS, DERIVED, Form, GATED, Pods, controller};
 use scene::*;
 use serde_json::{Value, json};
 
@@ -198,6 +198,31 @@ fn t09_a_controller_moves_a_replica_set_and_never_its_template() {
     admits(&by(set(old.clone(), "/spec/replicas", 5)));
     let image = "/spec/template/spec/containers/0/image";
     denies(&by(set(old.clone(), image, "evil")), Code::PermitRequired);
+}
+
+#[test]
+fn t06_what_collectors_delete_is_not_asked_about_and_nothing_else_of_theirs() {
+    for form in &GATED {
+        let old = object(form, OLD);
+        let by = |username: &str, new: Option<Value>| {
+            let mut world = unpermitted(world(form, Some(old.clone()), new));
+            world.username = username.to_owned();
+            world
+        };
+        for account in COLLECTORS {
+            let deletes = by(&controller(account), None);
+            admits(&deletes);
+            let impersonated = GateWorld {
+                has_credential: false,
+                ..deletes
+            };
+            denies(&impersonated, Code::PermitRequired);
+            let writes = by(&controller(account), Some(object(form, "evil")));
+            denies(&writes, Code::PermitRequired);
+        }
+        let other = by("system:serviceaccount:shop:generic-garbage-collector", None);
+        denies(&other, Code::PermitRequired);
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod conditions;
 mod denial;
 mod fields;
 mod links;
+mod threats;
 mod words;
 
 use golden::assert_golden;
