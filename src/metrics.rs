@@ -71,6 +71,11 @@ const REPAIRS: Named = (
     "repairs of the operator's own webhook configurations, policies and bindings",
     &["configuration"],
 );
+const UNREADABLE: Named = (
+    "unreadable",
+    "templates, and permit-config, that cannot be read at present",
+    &["what"],
+);
 
 /// The registry and all figures in it. Cloning shares them.
 #[derive(Clone)]
@@ -108,6 +113,8 @@ pub struct Metrics {
     pub certificate_expiry: Gauge,
     /// Repairs of what is the operator's own in the cluster, by kind.
     pub configuration_repairs: IntCounterVec,
+    /// What cannot be read at present: `configuration` or `template`.
+    pub unreadable: IntGaugeVec,
 }
 
 impl Metrics {
@@ -142,6 +149,7 @@ impl Metrics {
             leader: make.leader()?,
             certificate_expiry: make.certificate_expiry()?,
             configuration_repairs: make.counters(REPAIRS)?,
+            unreadable: make.gauges(UNREADABLE)?,
             figures: Vec::new(),
             registry: registry.clone(),
             process,

@@ -185,6 +185,10 @@ vocabulary! {
         RollbackFailed,
         /// The rollout waits for a person.
         PermitHeld,
+        /// `permit-config` cannot be read; nothing is admitted but the baseline and emergencies.
+        ConfigurationUnreadable,
+        /// A template cannot be read; nothing below its level is granted where it applies.
+        TemplateUnreadable,
     }
 }
 

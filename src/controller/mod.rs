@@ -24,6 +24,7 @@ mod recorder;
 mod revisions;
 mod rights;
 mod rollback;
+mod unreadable;
 mod watch;
 
 use std::sync::Arc;

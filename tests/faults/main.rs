@@ -19,4 +19,5 @@ mod records;
 mod scene;
 mod scripted;
 mod two_leaders;
+mod unreadable;
 mod webhook;
