@@ -334,7 +334,7 @@ async fn watch(api: &Api) -> (Arc<Caches>, JoinSet<()>) {
         watches.spawn(watch.run);
     }
     let filled = feed.caches.filled();
-    let in_time = tokio::time::timeout(Duration::from_secs(60), filled).await;
+    let in_time = tokio::time::timeout(Duration::from_mins(1), filled).await;
     in_time.expect("every list is answered");
     (feed.caches, watches)
 }
