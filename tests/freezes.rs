@@ -17,6 +17,11 @@ use permit_operator::domain::template::Level;
 use scene::*;
 use serde_json::json;
 
+/// What a case makes different.
+type Edit = fn(&mut GateWorld);
+/// Where a case puts its windows.
+type Put = fn(&mut GateWorld, Vec<Recurring>);
+
 fn frozen(mut world: GateWorld, lets: &[TemplateClass]) -> GateWorld {
     world.frozen = vec![Frozen {
         name: "year-end".into(),
@@ -131,7 +136,6 @@ fn exempt(operations: &[Operation]) -> GateWorld {
 fn t27_an_exemption_is_for_exactly_its_user_kind_place_and_operations() {
     judged(&exempt(&[Operation::Scale]), Code::Admitted);
     judged(&exempt(&[Operation::Restart]), Code::PermitRequired);
-    type Edit = fn(&mut GateWorld);
     let edits: [Edit; 6] = [
         |w| w.username = "system:serviceaccount:keda:evil".into(),
         |w| w.has_credential = false,
@@ -167,7 +171,6 @@ fn a_recurring_window_of_template_or_permit_says_when_it_opens() {
         let now: u32 = world.now.to_string()[11..13].parse().unwrap();
         (now + ahead) % 24
     };
-    type Put = fn(&mut GateWorld, Vec<Recurring>);
     let places: [Put; 2] = [
         |w, windows| w.candidates[0].template.as_mut().unwrap().openings = windows,
         |w, windows| w.candidates[0].request.openings = windows,

@@ -325,7 +325,7 @@ fn a_template_that_cannot_be_read_stops_what_a_lower_one_would_grant_automatical
     let broken = |level, operations: &[Operation]| {
         let world = templates(vec![automatic("all", &[])]);
         with(world, |w| {
-            w.unreadable = vec![unreadable(level, operations)]
+            w.unreadable = vec![unreadable(level, operations)];
         })
     };
     for level in [0, 2] {
@@ -355,7 +355,7 @@ fn a_template_that_cannot_be_read_stops_what_a_lower_one_would_grant_automatical
 fn a_template_that_cannot_be_read_is_not_undercut_by_a_permit_below_it() {
     let permitted = |level| {
         with(permit().issued().gate(), |w| {
-            w.unreadable = vec![unreadable(level, &[])]
+            w.unreadable = vec![unreadable(level, &[])];
         })
     };
     denies(&permitted(4), Code::PermitScope, "`broken` (level 4)");

@@ -233,7 +233,10 @@ fn t58_an_autoscaler_is_a_scale_whatever_of_it_changes() {
     let mut world = world(form, Some(scaler(3)), Some(scaler(300)));
     denies(&world, Code::PermitScope);
     let target = &mut world.candidates[0].request.spec.targets[0];
-    (target.images, target.operations) = (Default::default(), vec![Operation::Scale]);
+    (target.images, target.operations) = (
+        std::collections::BTreeMap::default(),
+        vec![Operation::Scale],
+    );
     let change = gate(&world);
     assert_ne!(change.judged.code, Code::PermitScope, "{:?}", change.judged);
 }

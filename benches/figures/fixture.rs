@@ -127,6 +127,7 @@ pub(crate) fn covered(permit: &Permit) -> Result<GateWorld> {
         facts: Some(facts),
         candidates: vec![candidate(request, &template, &digest)],
         templates: vec![template],
+        unreadable: Vec::new(),
     })
 }
 

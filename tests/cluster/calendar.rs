@@ -6,6 +6,7 @@
 use anyhow::{Result, ensure};
 use jiff::tz::TimeZone;
 use permit_harness::{Output, Stage, User, eventually, stage};
+use permit_operator::clock::{Clock as _, SystemClock};
 
 use crate::kinds::{PLAIN_TEMPLATE, manifest, with};
 use crate::site::{enrolled, told};
@@ -146,7 +147,7 @@ async fn is_exempt(stage: &Stage<'_>) -> Result<()> {
 async fn outside_of_its_recurring_window_a_permit_does_not_admit() -> Result<()> {
     told(async {
         let stage = enrolled("nightly").await?;
-        let hour = (jiff::Timestamp::now().to_zoned(TimeZone::UTC).hour() + 12) % 24;
+        let hour = (SystemClock.now().to_zoned(TimeZone::UTC).hour() + 12) % 24;
         let recurring =
             format!("recurring: [{{cron: '0 {hour} * * *', duration: 1h}}], window: 20h");
         let template = PLAIN_TEMPLATE
