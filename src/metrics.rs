@@ -81,6 +81,11 @@ const REPAIRS: Named = (
     "repairs of the operator's own webhook configurations, policies and bindings",
     &["configuration"],
 );
+const UNREADABLE: Named = (
+    "unreadable",
+    "templates, and permit-config, that cannot be read at present",
+    &["what"],
+);
 
 /// The registry and all figures in it. Cloning shares them.
 #[derive(Clone)]
@@ -122,6 +127,8 @@ pub struct Metrics {
     pub unpermitted_standing: IntGaugeVec,
     /// Repairs of what is the operator's own in the cluster, by kind.
     pub configuration_repairs: IntCounterVec,
+    /// What cannot be read at present: `configuration` or `template`.
+    pub unreadable: IntGaugeVec,
 }
 
 impl Metrics {
@@ -158,6 +165,7 @@ impl Metrics {
             unpermitted_changes: make.counters(UNPERMITTED)?,
             unpermitted_standing: make.gauges(UNPERMITTED_STANDING)?,
             configuration_repairs: make.counters(REPAIRS)?,
+            unreadable: make.gauges(UNREADABLE)?,
             figures: Vec::new(),
             registry: registry.clone(),
             process,

@@ -17,6 +17,11 @@ use permit_operator::domain::template::Level;
 use scene::*;
 use serde_json::json;
 
+/// What a case makes different.
+type Edit = fn(&mut GateWorld);
+/// Where a case puts its windows.
+type Put = fn(&mut GateWorld, Vec<Recurring>);
+
 fn frozen(mut world: GateWorld, lets: &[TemplateClass]) -> GateWorld {
     world.frozen = vec![Frozen {
         name: "year-end".into(),
@@ -110,11 +115,6 @@ fn a_configuration_that_cannot_be_read_stops_everything_but_emergencies_and_the_
     let through = unsound(emergency(permit().issued().gate()));
     assert_ne!(gate(&through).judged.code, Code::GateUnavailable);
 }
-
-/// One thing that is different.
-type Edit = fn(&mut GateWorld);
-/// Where a window may stand.
-type Put = fn(&mut GateWorld, Vec<Recurring>);
 
 fn exempt(operations: &[Operation]) -> GateWorld {
     let mut world = permit().gate();

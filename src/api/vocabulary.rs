@@ -195,6 +195,10 @@ vocabulary! {
         UnpermittedChange,
         /// What nobody permitted is gone, or is permitted now.
         UnpermittedChangeGone,
+        /// `permit-config` cannot be read; nothing is admitted but the baseline and emergencies.
+        ConfigurationUnreadable,
+        /// A template cannot be read; nothing below its level is granted where it applies.
+        TemplateUnreadable,
     }
 }
 

@@ -142,7 +142,7 @@ fn of_workload(target: &Target, found: Option<&Value>, now: Timestamp) -> Row {
         name: target.name.clone(),
         kind: target.kind.to_string(),
         state: one_line(&standing.state),
-        age: age(created.as_ref(), now),
+        age: created.map_or_else(String::new, |time| age(Some(&time), now)),
         info: one_line(&standing.info),
     }
 }

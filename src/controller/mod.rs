@@ -28,6 +28,7 @@ mod rights;
 mod rollback;
 mod sweep;
 mod unpermitted;
+mod unreadable;
 mod watch;
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{ask, is_due};
-use super::{Context, census, enrol, journal, orphans, revisions, sweep};
+use super::{Context, census, enrol, journal, orphans, revisions, sweep, unreadable};
 use crate::api::permit::Permit;
 use crate::api::vocabulary::Phase;
 use crate::cluster::caches::PermitRef;
@@ -24,7 +24,7 @@ use crate::domain::template::governing;
 const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked for what permits left behind that are gone.
 const SWEEP: Duration = Duration::from_secs(15);
-/// How often the permits are counted for the metrics.
+/// How often the permits, and what cannot be read, are counted for the metrics.
 const CENSUS: Duration = Duration::from_secs(5);
 /// How long before its start a change is asked about: the start is known to the second.
 const JUST_BEFORE: Duration = Duration::from_secs(1);
@@ -49,6 +49,8 @@ pub async fn watch(ctx: Arc<Context>, due: mpsc::Sender<PermitRef>, stop: Cancel
     let enrolling = every(TICK, &stop, || enrol::keep(&ctx));
     let counting = every(CENSUS, &stop, || async { census::take(&ctx) });
     let finding = every(TICK, &stop, || sweep::look(&ctx, &due));
+    let told = unreadable::Told::default();
+    let reading = every(CENSUS, &stop, || unreadable::look(&ctx, &told));
     // None waits for another: a ledger that hangs must not keep up the guard.
     tokio::join!(
         guard(Arc::clone(&ctx), due.clone(), stop.clone()),
@@ -56,7 +58,8 @@ pub async fn watch(ctx: Arc<Context>, due: mpsc::Sender<PermitRef>, stop: Cancel
         sweeping,
         enrolling,
         counting,
-        finding
+        finding,
+        reading
     );
 }
 

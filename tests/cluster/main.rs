@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod calendar;
 mod direct;
 mod forgery;
 mod gated;

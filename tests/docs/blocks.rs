@@ -8,7 +8,7 @@ use std::fs;
 use clap::CommandFactory as _;
 use permit_operator::api::all_crds;
 use permit_operator::api::approval::Approval;
-use permit_operator::api::config::CONFIG_KEY;
+use permit_operator::api::config::{CONFIG_KEY, CONFIG_NAME};
 use permit_operator::api::permit::Permit;
 use permit_operator::api::template::PermitTemplate;
 use permit_operator::cli;
@@ -64,7 +64,7 @@ fn every_block_of_yaml_is_an_object_that_would_be_taken() {
             kinds.push(kind);
         }
     }
-    for kind in ["PermitTemplate", "Permit", "Approval"] {
+    for kind in ["PermitTemplate", "Permit", "Approval", "ConfigMap"] {
         assert!(kinds.iter().any(|k| k == kind), "no block shows a {kind}");
     }
 }
@@ -84,8 +84,12 @@ fn with_digests(text: &str) -> String {
 /// What is wrong with an object of ours: against its schema, as its type, and by the operator's own parser.
 fn mistakes(kind: &str, object: &Value) -> Vec<String> {
     if kind == "ConfigMap" {
-        let text = object["data"][CONFIG_KEY].as_str().unwrap_or_default();
-        return parse::config(text).err().into_iter().collect();
+        let content = object["data"][CONFIG_KEY].as_str().unwrap_or_default();
+        let read = parse::configuration(content).err().unwrap_or_default();
+        let named = object["metadata"]["name"] == CONFIG_NAME;
+        let misnamed = (!named).then(|| "no ConfigMap that the operator reads".to_owned());
+        let told = read.iter().map(ToString::to_string);
+        return told.chain(misnamed).collect();
     }
     let crds = all_crds();
     let crd = crds.iter().find(|(_, crd)| crd.spec.names.kind == kind);
@@ -183,7 +187,15 @@ fn a_mistake_in_a_block_would_be_seen() {
 /// The commands of a shell block, continued lines joined, without what follows a pipe or another command.
 fn commands(block: &str) -> Vec<String> {
     let joined = block.replace("\\\n", " ");
-    let parts = joined.lines().flat_map(|line| line.split(['|', ';', '>']));
+    let mut quote = None;
+    let parts = joined.split(|c: char| {
+        match (c, quote) {
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            _ => {}
+        }
+        quote.is_none() && ['|', ';', '>', '\n'].contains(&c)
+    });
     parts.map(|part| part.trim().to_owned()).collect()
 }
 

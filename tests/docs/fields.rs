@@ -1,6 +1,8 @@
 //! Fields: the schemas of the kinds as a table of paths.
 
 use permit_operator::api::all_crds;
+use permit_operator::api::config::PermitConfig;
+use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 /// A section a kind, a row a field.
@@ -27,6 +29,51 @@ pub(crate) fn markdown() -> String {
         }
     }
     text
+}
+
+/// One table for `permit-config`, which is no kind and has no definition of its own.
+pub(crate) fn configuration() -> String {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let schema = settings
+        .into_generator()
+        .into_root_schema_for::<PermitConfig>();
+    let mut schema = schema.to_value();
+    plain(&mut schema);
+    let mut text = String::from("| field | type | meaning |\n| --- | --- | --- |\n");
+    rows("", &schema, &mut text);
+    text
+}
+
+/// The schema as a definition would write it: an optional field is left out and never null, a word is one of a list.
+fn plain(schema: &mut Value) {
+    if let Some(first) = schema["type"].as_array().and_then(|types| types.first()) {
+        schema["type"] = first.clone();
+    }
+    if let Some(inner) = schema["anyOf"]
+        .as_array()
+        .and_then(|all| all.first())
+        .cloned()
+    {
+        let described = schema["description"].clone();
+        *schema = inner;
+        if described.is_string() {
+            schema["description"] = described;
+        }
+    }
+    let words = schema["oneOf"].as_array().map(|all| {
+        let words = all.iter().map(|word| word["const"].clone());
+        Value::Array(words.collect())
+    });
+    if let Some(words) = words {
+        schema["enum"] = words;
+    }
+    for field in schema["properties"].as_object_mut().into_iter().flatten() {
+        plain(field.1);
+    }
+    if schema["items"].is_object() {
+        plain(&mut schema["items"]);
+    }
 }
 
 fn rows(prefix: &str, schema: &Value, text: &mut String) {

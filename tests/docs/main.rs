@@ -35,6 +35,17 @@ fn the_reference_of_the_kinds_says_what_the_schemas_say() {
 }
 
 #[test]
+fn the_reference_of_the_configuration_says_what_its_types_say() {
+    let about = "What stands in the ConfigMap `permit-config` of the operator's namespace, under the key `config.yaml`. \
+        `kubectl permit config lint` tells every mistake, and what is frozen now and next. How-to: \
+        [freeze changes](../how-to/freeze-changes.md), [exempt a controller](../how-to/exempt-a-controller.md).";
+    assert_golden(
+        "docs/reference/config.md",
+        &page("permit-config", about, &fields::configuration()),
+    );
+}
+
+#[test]
 fn the_reference_of_the_plugin_says_what_its_help_says() {
     let about = "Each command takes the flags of kubectl that are listed first.";
     let body = commands::markdown(permit_operator::cli::command());

@@ -20,4 +20,5 @@ mod scene;
 mod scripted;
 mod two_leaders;
 mod unpermitted;
+mod unreadable;
 mod webhook;

@@ -2,7 +2,7 @@
 //! for admits the change.
 
 use anyhow::{Context as _, Result, ensure};
-use permit_harness::{Stage, User, eventually, stage};
+use permit_harness::{Stage, User};
 use serde_json::json;
 
 use super::{ended, json as read, plugin, plugin_fed, text, typed};
@@ -137,85 +137,70 @@ async fn one_file_of_many_kinds_is_checked_asked_for_and_applied() -> Result<()>
     .await
 }
 
+/// What is asked for, how it ends, and the words of the error.
+const WRONG: [(&str, i32, &[&str]); 6] = [
+    (
+        "sts/cart --scale=3",
+        1,
+        &["statefulset `cart` is not found in namespace `no-such-part`"],
+    ),
+    (
+        "ds/daemonset --scale=3",
+        1,
+        &["daemonset `daemonset` has no replicas"],
+    ),
+    (
+        "daemonset.apps/daemonset --image=x=y:1",
+        1,
+        &[
+            "daemonset `daemonset` has no container `x`",
+            "containers: app",
+        ],
+    ),
+    (
+        "ds/daemonset",
+        1,
+        &["nothing is said to change in daemonset `daemonset`"],
+    ),
+    (
+        "svc/web --scale=3",
+        2,
+        &["`svc` is no kind that is gated", "sts/NAME"],
+    ),
+    (
+        "ds/daemonset --operation=Restart --recurring=never;1h",
+        2,
+        &["cron `never`"],
+    ),
+];
+
 #[tokio::test]
 async fn what_a_kind_does_not_have_is_told_by_the_name_of_the_kind() -> Result<()> {
     told(async {
-        let stage = with(
+        let object = manifest(("DaemonSet", "apps/v1"), "shop/app:1");
+        let stage = with("no-such-part", &[object]).await?;
+        for (line, code, words) in WRONG {
+            let line = format!("request {line} --template=plain --purpose=p");
+            ended(&typed(&stage, "alice", &line).await?, code, &[], words)?;
+        }
+        let words = [
+            "permit",
+            "__complete",
+            "--",
+            "request",
+            "-n",
             "no-such-part",
-            &[manifest(("DaemonSet", "apps/v1"), "shop/app:1")],
-        )
-        .await?;
-        let ask = |line: &'static str| {
-            let stage = &stage;
-            async move {
-                typed(
-                    stage,
-                    "alice",
-                    &format!("request {line} --template=plain --purpose=p"),
-                )
-                .await
-            }
-        };
-        ended(
-            &ask("sts/cart --scale=3").await?,
-            1,
-            &[],
-            &["statefulset `cart` is not found in namespace `no-such-part`"],
-        )?;
-        ended(
-            &ask("ds/daemonset --scale=3").await?,
-            1,
-            &[],
-            &["daemonset `daemonset` has no replicas"],
-        )?;
-        ended(
-            &ask("daemonset.apps/daemonset --image=x=y:1").await?,
-            1,
-            &[],
-            &[
-                "daemonset `daemonset` has no container `x`",
-                "containers: app",
-            ],
-        )?;
-        ended(
-            &ask("ds/daemonset").await?,
-            1,
-            &[],
-            &["nothing is said to change in daemonset `daemonset`"],
-        )?;
-        ended(
-            &ask("svc/web --scale=3").await?,
-            2,
-            &[],
-            &["`svc` is no kind that is gated", "sts/NAME"],
-        )?;
-        ended(
-            &ask("ds/daemonset --operation=Restart --recurring=never;1h").await?,
-            2,
-            &[],
-            &["cron `never`"],
-        )?;
-        let offered = || async {
-            let words = ["__complete", "--", "request", "-n", "no-such-part", "ds/"];
-            let all: Vec<&str> = ["permit"].iter().chain(&words).copied().collect();
-            let offered = stage
-                .plane()
-                .kubectl(&User::person("alice"), &all, None)
-                .await?;
-            ended(&offered, 0, &["ds/daemonset\n:4"], &[])
-        };
-        eventually(stage::PATIENCE, "completion offers the DaemonSet", offered).await?;
-        let check = typed(
-            &stage,
-            "alice",
-            "check ds/daemonset --image=app=shop/app:2 -ojson",
-        )
-        .await?;
-        let verdicts = read(&check)?;
-        ensure!(
-            verdicts[0]["object"] == "daemonset.apps/daemonset",
-            "{verdicts}"
-        );
+            "ds/",
+        ];
+        let offered = stage
+            .plane()
+            .kubectl(&User::person("alice"), &words, None)
+            .await?;
+        ended(&offered, 0, &["ds/daemonset\n:4"], &[])?;
+        let line = "check ds/daemonset --image=app=shop/app:2 -ojson";
+        let verdicts = read(&typed(&stage, "alice", line).await?)?;
+        let object = &verdicts[0]["object"];
+        ensure!(object == "daemonset.apps/daemonset", "{verdicts}");
         Ok(())
     })
     .await
