@@ -49,7 +49,10 @@ pub(super) async fn tell(
         uid: one.uid.clone(),
         digest: one.digest.clone(),
         print: one.print.clone(),
-        permit_uid: permit.as_ref().and_then(|p| p.uid()).unwrap_or_default(),
+        permit_uid: permit
+            .as_ref()
+            .and_then(ResourceExt::uid)
+            .unwrap_or_default(),
         since: Some(Time(ctx.clock.now())),
         key: String::new(),
     };
@@ -60,7 +63,7 @@ pub(super) async fn tell(
         &ctx.clock.now().to_string(),
     );
     finding.key.clone_from(&draft.key);
-    warn!(namespace, what = key, reason = finding.reason, permit = ?permit.as_ref().map(|p| p.name_any()),
+    warn!(namespace, what = key, reason = finding.reason, permit = ?permit.as_ref().map(ResourceExt::name_any),
         "a change that nobody permitted");
     journal::append_or_keep(ctx, draft).await?;
     ctx.metrics

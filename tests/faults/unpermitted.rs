@@ -14,9 +14,9 @@ const FOUND: &str = "permit_unpermitted_changes_total";
 const STANDING: &str = "permit_unpermitted_changes{";
 const CONFIGURATION: &str = "validatingwebhookconfiguration/gate.permits.dev";
 
-/// Grants restarts without a person.
-const RESTARTS: &str = "apiVersion: permits.dev/v1alpha1\nkind: PermitTemplate\nmetadata: {name: restarts}\nspec:\n  \
-    level: 0\n  grant: Automatic\n  appliesTo: {operations: [Restart]}\n";
+/// Grants settings without a person.
+const SETTINGS: &str = "apiVersion: permits.dev/v1alpha1\nkind: PermitTemplate\nmetadata: {name: settings}\nspec:\n  \
+    level: 0\n  grant: Automatic\n  appliesTo: {operations: [Configure]}\n";
 
 const FREEZING: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: permit-config, namespace: permit-system}\n\
     data: {config.yaml: 'onUnpermitted: Freeze'}\n";
@@ -230,16 +230,16 @@ async fn t11_where_the_gate_only_reports_changes_and_adopted_orphans_are_found_a
     told(&operator, async {
         let stage = Stage::set(&ground.plane, "shop").await?;
         let alice = User::person("alice");
-        stage.apply(RESTARTS).await?;
+        stage.apply(SETTINGS).await?;
         labelled(&ground, "enforce").await?;
         stage.await_enrolment().await?;
         // Granted by a template: in order, and on record as such.
-        let restarted = || async {
-            let restart = ["rollout", "restart", "deploy/checkout"];
-            stage.kubectl(&alice, &restart, None).await?.ok()?;
+        let configured = || async {
+            let set = ["set", "env", "deploy/checkout", "MODE=plain"];
+            stage.kubectl(&alice, &set, None).await?.ok()?;
             stage.await_rollout().await
         };
-        eventually(PATIENCE, "a restart is carried out", restarted).await?;
+        eventually(PATIENCE, "a setting is carried out", configured).await?;
         labelled(&ground, "audit").await?;
         let ran = || async {
             let run = ["run", "shell", "--image=shell:1"];
@@ -251,7 +251,7 @@ async fn t11_where_the_gate_only_reports_changes_and_adopted_orphans_are_found_a
             recorded(&operator, "Deployment", "checkout")
                 .await?
                 .is_empty(),
-            "a restart was granted"
+            "a setting was granted"
         );
         let all = stage.get("replicasets").await?;
         let forged = orphan("shop", &all["items"][0]);
