@@ -103,6 +103,7 @@ fn of_every_kind() -> Vec<Case> {
 }
 
 /// The Deployment that a permit is for, in whatever state the permit is.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn under_a_permit() -> Vec<Case> {
     let written = |tag: &str, place: &str, value: Value| scene::set(deployment(tag), place, value);
     let owners = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "dead"}]);

@@ -6,9 +6,23 @@
 #![cfg(test)]
 
 mod leaf;
+#[expect(
+    clippy::print_stdout,
+    clippy::similar_names,
+    reason = "coverage is printed; one and other are values of one leaf"
+)]
 mod live;
 mod pure;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "seeds are told by the environment"
+)]
 mod seed;
 mod stand;
+#[expect(
+    clippy::match_same_arms,
+    clippy::too_many_lines,
+    reason = "tables of fields, each in its place"
+)]
 mod value;
 mod write;
