@@ -170,9 +170,12 @@ fn settle(found: Difference, object: &Value) -> Option<FieldChange> {
     })
 }
 
-/// What a field means where it is left out, for those that the API server does not always write out.
+/// What a field means where it is left out, for those that the API server does not always write out. A pod has none of
+/// them.
 fn default_of(path: &FieldPath, object: &Value) -> Option<Value> {
-    if path.is(&operation::REPLICAS) {
+    if kind::pods_of(kind::word_of(object)) == Pods::Itself {
+        None
+    } else if path.is(&operation::REPLICAS) {
         Some(default_replicas(object))
     } else if path.is(&operation::PAUSED) || path.is(&operation::SUSPEND) {
         Some(Value::Bool(false))

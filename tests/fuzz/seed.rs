@@ -36,7 +36,8 @@ impl Chance {
     }
 }
 
-/// `SEED=n` alone, or those that were kept and `SEEDS=n` new ones, `few` of them if nothing is said.
+/// `SEED=n` alone, or those that were kept and `SEEDS=n` new ones. If nothing is said, `few` that are always the same:
+/// what was right yesterday is not wrong by chance today.
 pub(crate) fn seeds(few: u64) -> Vec<u64> {
     let number = |name: &str| {
         env::var(name)
@@ -48,8 +49,10 @@ pub(crate) fn seeds(few: u64) -> Vec<u64> {
     }
     let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
     let kept = kept.lines().filter_map(|line| line.trim().parse().ok());
-    let new = 0..number("SEEDS").unwrap_or(few);
-    kept.chain(new.map(|_| rand::random())).collect()
+    match number("SEEDS") {
+        Some(new) => kept.chain((0..new).map(|_| rand::random())).collect(),
+        None => kept.chain(1..=few).collect(),
+    }
 }
 
 /// Keeps a seed that failed.
