@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 pub use card::{Card, Known, LEVELS};
@@ -27,7 +28,7 @@ use crate::api::config::{CONFIG_NAME, freeze_name};
 use crate::api::facts::{Enrolment, Facts, facts_name};
 use crate::api::kind::WorkloadKind;
 use crate::api::{Approval, ENVIRONMENT_LABEL, GATE_LABEL, Permit};
-use crate::domain::config::Config as Configured;
+use crate::domain::config::{Config as Configured, InForce};
 use crate::domain::kind::GATED;
 use crate::domain::sweep::Derived;
 use crate::domain::template::{Revision, Template, Unreadable};
@@ -235,6 +236,18 @@ impl Caches {
     /// that anybody asked.
     pub fn take_stirred(&self) -> BTreeSet<String> {
         self.stirred.take()
+    }
+
+    /// What freezes and exempts in a namespace of an environment.
+    pub fn in_force(&self, now: Timestamp, (namespace, environment): (&str, &str)) -> InForce {
+        let standing = self.standing_freeze(namespace);
+        let standing = standing.as_ref().map(|why| why.as_str());
+        InForce::of(
+            self.configuration(),
+            standing,
+            now,
+            (namespace, environment),
+        )
     }
 
     /// Why a namespace is frozen until a person lifts that, if it is.

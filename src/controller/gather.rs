@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject};
 use serde_json::Value;
@@ -20,7 +19,6 @@ use crate::cluster::caches::Known;
 use crate::cluster::client::deadline;
 use crate::cluster::kinds;
 use crate::domain::ballot;
-use crate::domain::config::{Config, Frozen};
 use crate::domain::kind;
 use crate::domain::parse;
 use crate::domain::quorum::{Ballot, Rights};
@@ -54,16 +52,13 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         .unwrap_or_default();
     let now = ctx.clock.now();
     let environment = environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned();
-    let (configured, unsound) = match ctx.caches.configuration() {
-        Ok(configured) => (configured, None),
-        Err(why) => (Arc::default(), Some(why)),
-    };
+    let in_force = ctx.caches.in_force(now, (&request.namespace, &environment));
     World {
         now,
         generation: permit.metadata.generation,
         resource_version: permit.resource_version().unwrap_or_default(),
         outdated: is_outdated(ctx, &request, revision.as_ref()),
-        environment: environment.clone(),
+        environment,
         mode: GateMode::of_label(labels.get(GATE_LABEL).map(String::as_str), GateMode::Audit),
         armed: facts.armed.get(&request.uid).cloned(),
         spent: facts.spent.get(&request.uid).cloned(),
@@ -71,8 +66,8 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         checks: ctx.guard.facts(&request.uid),
         healthy_for: ctx.guard.healthy_for(&request.uid),
         admitted: ctx.admitted.of(&request.uid),
-        frozen: frozen(ctx, &configured, (now, &request.namespace, &environment)),
-        unsound,
+        frozen: in_force.frozen,
+        unsound: in_force.unsound,
         // Known from the last try, never found out here: what must not wait for the ledger is decided in here too.
         ledger_writable: !ctx.backlog.is_stalled(),
         refused_rollbacks: ctx.guard.refusals(&request.uid),
@@ -89,18 +84,6 @@ pub(super) async fn gather(ctx: &Context, permit: &Permit) -> World {
         mistakes,
         request,
     }
-}
-
-/// The freezes that are in force: of the calendar, and the one that a person lifts.
-fn frozen(
-    ctx: &Context,
-    configured: &Config,
-    (now, namespace, environment): (Timestamp, &str, &str),
-) -> Vec<Frozen> {
-    let standing = ctx.caches.standing_freeze(namespace);
-    let standing = standing.map(|why| Frozen::after_unpermitted(&why));
-    let calendar = configured.frozen(now, (namespace, environment));
-    standing.into_iter().chain(calendar).collect()
 }
 
 fn is_outdated(ctx: &Context, request: &Request, revision: Option<&Revision>) -> bool {

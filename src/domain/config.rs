@@ -4,6 +4,8 @@
 //! is changed by a permit: a freeze or a narrowed exemption may stand in what cannot be read. Does not know where it
 //! was read from.
 
+use std::sync::Arc;
+
 use k8s_openapi::jiff::Timestamp;
 
 use super::calendar::{Recurring, Stretch};
@@ -54,6 +56,40 @@ pub struct Frozen {
     pub until: Option<Timestamp>,
     /// Classes of template that it lets through.
     pub lets: Vec<TemplateClass>,
+}
+
+/// What the configuration and the operator's own freezes say of one place at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct InForce {
+    /// The freezes; of several the one that lasts longest comes first.
+    pub frozen: Vec<Frozen>,
+    /// Why the configuration cannot be used, if it cannot.
+    pub unsound: Option<String>,
+    /// The configuration itself; one that says nothing where it cannot be used.
+    pub config: Arc<Config>,
+}
+
+impl InForce {
+    /// What is in force; `standing` says why a person has to lift a freeze of this place, if one has to.
+    pub fn of(
+        config: Result<Arc<Config>, String>,
+        standing: Option<&str>,
+        now: Timestamp,
+        place: (&str, &str),
+    ) -> Self {
+        let (config, unsound) = match config {
+            Ok(config) => (config, None),
+            Err(why) => (Arc::default(), Some(why)),
+        };
+        // It lasts longer than any calendar says.
+        let lasting = standing.map(Frozen::after_unpermitted);
+        let frozen = lasting.into_iter().chain(config.frozen(now, place));
+        Self {
+            frozen: frozen.collect(),
+            unsound,
+            config,
+        }
+    }
 }
 
 impl Config {

@@ -41,6 +41,7 @@ mod revisit;
 pub mod rollout;
 pub mod scope;
 pub mod standing;
+pub mod stop;
 pub mod sweep;
 pub mod template;
 pub mod trace;

@@ -7,7 +7,6 @@ mod answer;
 mod matter;
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 
 use futures::future::try_join_all;
 use rand::Rng as _;
@@ -21,7 +20,6 @@ use crate::api::kind::WorkloadKind;
 use crate::api::vocabulary::{GateMode, Phase};
 use crate::cluster::caches::{Card, Known};
 use crate::cluster::client::CallError;
-use crate::domain::config::Frozen;
 use crate::domain::gate::{Candidate, Code, GateDecision, GateWorld, gate as judge};
 use crate::domain::parse;
 use crate::domain::standing::environment_of;
@@ -158,17 +156,11 @@ async fn gather(
     let environment = environment_of(labels.get(ENVIRONMENT_LABEL).map(String::as_str)).to_owned();
     let key = format!("{kind}/{name}");
     let now = gate.clock.now();
-    let (config, unsound) = match gate.caches.configuration() {
-        Ok(config) => (config, None),
-        Err(why) => (Arc::default(), Some(why)),
-    };
     let (templates, unreadable) = gate.caches.templates();
-    let mut frozen = config.frozen(now, (&namespace, &environment));
-    // It lasts longer than any calendar says.
-    let standing = gate.caches.standing_freeze(&namespace);
-    frozen.splice(..0, standing.map(|why| Frozen::after_unpermitted(&why)));
+    let in_force = gate.caches.in_force(now, (&namespace, &environment));
     let of_user = |e: &&Exemption| e.username == request.user_info.username;
-    let exemptions = config.exemptions.iter().filter(of_user).cloned().collect();
+    let exemptions = in_force.config.exemptions.iter();
+    let exemptions = exemptions.filter(of_user).cloned().collect();
     let facts = gate.caches.shared_facts(&namespace);
     let candidates = candidates(
         gate,
@@ -192,8 +184,8 @@ async fn gather(
         },
         templates,
         unreadable,
-        frozen,
-        unsound,
+        frozen: in_force.frozen,
+        unsound: in_force.unsound,
         exemptions,
         environment,
         facts: facts.map(|f| facts_about(&f, &key, &candidates)),

@@ -5,9 +5,10 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Happening, Walk, happening};
-use crate::api::vocabulary::{Decision as Said, TemplateClass};
+use crate::api::vocabulary::Decision as Said;
 use crate::domain::lifecycle::Event;
 use crate::domain::standing::{Window, admissible, short, stamp, told};
+use crate::domain::stop::{Stop, stop};
 use crate::domain::template::Template;
 use crate::domain::trace::{Rule, Verdict};
 
@@ -170,19 +171,13 @@ impl<'a> Walk<'a> {
 
     /// Until when a freeze stops issuance, where that is known, and why.
     fn freeze(&self, template: &Template) -> Option<(Option<Timestamp>, String)> {
-        let class = template.class();
-        if class == TemplateClass::Emergency && self.world.frozen.is_empty() {
-            return None;
-        }
-        if let Some(why) = &self.world.unsound {
-            return Some((None, format!("the configuration cannot be used: {why}")));
-        }
-        let mut stopping = self
-            .world
-            .frozen
-            .iter()
-            .filter(|f| !f.lets.contains(&class));
-        let freeze = stopping.next()?;
+        let (frozen, unsound) = (&self.world.frozen, self.world.unsound.as_ref());
+        let freeze = match stop(frozen, unsound, template.class())? {
+            Stop::Freeze(freeze) => freeze,
+            Stop::Unsound(why) => {
+                return Some((None, format!("the configuration cannot be used: {why}")));
+            }
+        };
         let (name, reason) = (&freeze.name, &freeze.reason);
         let until = freeze
             .until

@@ -1,11 +1,11 @@
 //! Freeze: may anything change here at this time, and under which permits?
 //!
-//! A freeze stops automatic changes too (`decisions.md` 13). What lies in a configuration that cannot be read may be
-//! one: until it can, only emergencies are let through. Does not know calendars.
+//! A freeze stops automatic changes too (`decisions.md` 13). Does not know calendars.
 
 use super::{Candidate, Code, GateWorld, Judged};
-use crate::api::vocabulary::TemplateClass;
 use crate::domain::standing::stamp;
+use crate::domain::stop::stop;
+use crate::domain::template::Template;
 
 /// Why nothing is let through, if nothing is.
 pub(super) fn stops(world: &GateWorld) -> Option<Judged> {
@@ -34,10 +34,6 @@ pub(super) fn lets(world: &GateWorld, candidate: &Candidate) -> bool {
     if !is_in_force(world) {
         return true;
     }
-    let Some(template) = &candidate.template else {
-        return false;
-    };
-    let class = template.class();
-    let is_unsound = world.unsound.is_some() && class != TemplateClass::Emergency;
-    !is_unsound && world.frozen.iter().all(|f| f.lets.contains(&class))
+    let class = candidate.template.as_ref().map(Template::class);
+    class.is_some_and(|class| stop(&world.frozen, world.unsound.as_ref(), class).is_none())
 }
