@@ -5,6 +5,7 @@
 
 mod live;
 mod review;
+mod soak;
 
 use std::time::Duration;
 

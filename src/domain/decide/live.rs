@@ -2,8 +2,6 @@
 //!
 //! Asks the questions of each phase in their order; does not know how a target is read.
 
-use std::time::Duration;
-
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Happening, Walk, happening};
@@ -11,14 +9,13 @@ use crate::api::vocabulary::RevocationReason;
 use crate::domain::applied::{Applied, applied};
 use crate::domain::calendar::Opening;
 use crate::domain::effect::Effect;
-use crate::domain::hold::held;
 use crate::domain::lifecycle::Event;
 use crate::domain::quorum::is_in_doubt;
 use crate::domain::rollout::Rollout;
 use crate::domain::standing::{Window, reopens, stamp, told};
 use crate::domain::template::Template;
 use crate::domain::trace::{Rule, Verdict};
-use crate::domain::world::{Due, Health, TargetFact};
+use crate::domain::world::{Due, TargetFact};
 
 impl<'a> Walk<'a> {
     pub(super) fn issued(&mut self, template: &'a Template) -> Option<Happening> {
@@ -189,86 +186,10 @@ impl<'a> Walk<'a> {
     }
 
     /// What ends a running change at once: a breach, an edit of the request, or something else that is live.
-    fn astray(&mut self) -> Option<Happening> {
+    pub(super) fn astray(&mut self) -> Option<Happening> {
         self.breach()
             .or_else(|| self.edited())
             .or_else(|| self.strayed())
-    }
-
-    pub(super) fn validating(&mut self, template: &'a Template) -> Option<Happening> {
-        if let Some(end) = self.astray() {
-            return Some(end);
-        }
-        if let Some(progress) = self.unfinished() {
-            return self.fallen_back(template, progress);
-        }
-        if let Some(why) = held(self) {
-            return self.wait(Rule::Guard, "Held", why);
-        }
-        let soaked = if template.checks.is_empty() {
-            self.since_rollout()
-        } else {
-            self.world.healthy_for
-        };
-        if soaked < template.soak {
-            let worst = self
-                .world
-                .checks
-                .iter()
-                .find(|c| c.verdict != Health::Healthy);
-            let told = worst.map_or_else(String::new, |c| format!("; {}: {}", c.name, c.because));
-            return self.wait(
-                Rule::Guard,
-                "Soaking",
-                format!(
-                    "healthy for {}s of {}s{told}",
-                    soaked.as_secs(),
-                    template.soak.as_secs()
-                ),
-            );
-        }
-        if !self.world.ledger_writable {
-            return self.wait(
-                Rule::Ledger,
-                "LedgerNotWritable",
-                "closure waits: the record cannot be written",
-            );
-        }
-        self.trace.push(
-            Rule::Guard,
-            Verdict::Pass,
-            format!("healthy for {}s", soaked.as_secs()),
-        );
-        Some(happening(
-            Event::SoakPassed,
-            "Validated",
-            format!("healthy for {}s", soaked.as_secs()),
-        ))
-    }
-
-    pub(in crate::domain) fn since_rollout(&self) -> Duration {
-        let rolled_out = self
-            .world
-            .recorded
-            .execution
-            .as_ref()
-            .and_then(|e| e.rolled_out_time.as_ref());
-        rolled_out
-            .and_then(|t| Duration::try_from(self.world.now.duration_since(t.0)).ok())
-            .unwrap_or_default()
-    }
-
-    /// A rollout that was complete and is no more: it may come up again, but not for ever.
-    fn fallen_back(&mut self, template: &Template, progress: String) -> Option<Happening> {
-        if let Some(stuck) = self.stuck() {
-            return Some(self.revoke(RevocationReason::TimeExceeded, stuck));
-        }
-        let longest = template.max_duration.saturating_add(template.soak);
-        if self.since_rollout() >= longest {
-            let why = format!("the rollout fell back and did not come up again: {progress}");
-            return Some(self.revoke(RevocationReason::TimeExceeded, why));
-        }
-        self.wait(Rule::Rollout, "RollingOut", progress)
     }
 
     /// A check whose verdict asks to roll back now.
@@ -306,7 +227,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A changed target whose controller gave up; what was stuck before the change is no failure of it.
-    fn stuck(&self) -> Option<String> {
+    pub(super) fn stuck(&self) -> Option<String> {
         let changed = |t: &&TargetFact| {
             t.prior(self.armed.as_ref())
                 .is_some_and(|prior| applied(t, prior) != Applied::Unchanged)
