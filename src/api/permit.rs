@@ -242,3 +242,15 @@ pub struct Identity {
     #[schemars(length(max = 512), inner(length(max = 512)))]
     pub groups: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_knows_the_kinds_that_a_target_can_name_and_no_others() {
+        let list = KNOWN_KIND.split_once(" in [").unwrap().1;
+        let words: Vec<_> = list.split('\'').skip(1).step_by(2).collect();
+        assert_eq!(words, WorkloadKind::OWN);
+    }
+}
