@@ -242,25 +242,27 @@ NAME                   KIND         STATE         AGE   INFO
         );
     }
 
+    /// A permit alone, without colours.
+    fn alone(permit: &Permit) -> String {
+        let view = View {
+            permit,
+            approvals: &[],
+            workloads: &[],
+        };
+        let look = Look {
+            unicode: true,
+            colour: false,
+        };
+        render(&view, look, NOW.parse().unwrap())
+    }
+
     #[test]
     fn nothing_that_people_wrote_reaches_the_terminal_as_a_command() {
         let mut permit = permit(
             &json!({"phase": "InReview", "summary": {"message": "a\u{1b}[2Jb", "change": "x\u{1b}]0;y"}}),
         );
         permit.spec.purpose = "first\nsecond\u{1b}[1A".into();
-        let view = View {
-            permit: &permit,
-            approvals: &[],
-            workloads: &[],
-        };
-        let drawn = render(
-            &view,
-            Look {
-                unicode: true,
-                colour: false,
-            },
-            NOW.parse().unwrap(),
-        );
+        let drawn = alone(&permit);
         assert!(!drawn.contains('\u{1b}'), "{drawn:?}");
         assert!(drawn.contains("first second"), "{drawn}");
     }
@@ -268,40 +270,16 @@ NAME                   KIND         STATE         AGE   INFO
     #[test]
     fn ticket_and_incident_are_shown_where_there_are_any() {
         let mut permit = permit(&json!({"phase": "InReview"}));
-        let drawn = |permit: &Permit| {
-            let view = View {
-                permit,
-                approvals: &[],
-                workloads: &[],
-            };
-            let look = Look {
-                unicode: true,
-                colour: false,
-            };
-            render(&view, look, NOW.parse().unwrap())
-        };
-        assert!(!drawn(&permit).contains("Incident"));
+        assert!(!alone(&permit).contains("Incident"));
         permit.spec.incident = Some("INC-77".into());
         let line = format!("{:<13}{:<34}{}", "Ticket:", "-", "Incident: INC-77");
-        assert!(drawn(&permit).contains(&line), "{}", drawn(&permit));
+        assert!(alone(&permit).contains(&line), "{}", alone(&permit));
     }
 
     #[test]
     fn a_permit_that_nobody_has_seen_is_drawn_as_requested() {
         let permit = permit(&json!(null));
-        let view = View {
-            permit: &permit,
-            approvals: &[],
-            workloads: &[],
-        };
-        let drawn = render(
-            &view,
-            Look {
-                unicode: true,
-                colour: false,
-            },
-            NOW.parse().unwrap(),
-        );
+        let drawn = alone(&permit);
         assert!(
             drawn.contains("◷ Requested") && drawn.contains("counts from issuance"),
             "{drawn}"

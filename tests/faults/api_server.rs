@@ -10,29 +10,35 @@ use crate::scripted::Scripted;
 
 const PERMIT: &str = "checkout-1";
 
+fn leased(duration: &str) -> OperatorOptions {
+    OperatorOptions {
+        flags: vec![format!("--lease-duration={duration}")],
+        ..OperatorOptions::default()
+    }
+}
+
+/// A permit that is issued, with a soak in which an API server can go and come.
+async fn issued(ground: &Ground, metrics: &Scripted) -> Result<Scene> {
+    let stage = ground.enrolled("ground").await?;
+    let away = stage::template("away", &[("soak: 5s", "soak: 15s")]);
+    stage.apply(&away).await?;
+    let scene = Scene::set(&ground.plane, "shop").await?;
+    scene.enrol().await?;
+    metrics.fails("shop", 0);
+    scene.request(PERMIT, "away").await?;
+    scene.reaches(PERMIT, Phase::InReview).await?;
+    scene.approve(PERMIT).await?;
+    scene.reaches(PERMIT, Phase::Issued).await?;
+    Ok(scene)
+}
+
 /// The manifest's own lease may lapse meanwhile: then the leader ends, a kubelet starts it again, and it goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f9_with_the_shipped_lease_the_operator_goes_on_or_begins_anew() -> Result<()> {
     let ground = Ground::prepare().await?;
-    let metrics = Scripted::start().await?;
-    let options = OperatorOptions {
-        prometheus_url: Some(metrics.url()),
-        flags: vec!["--lease-duration=15s".to_owned()],
-        ..OperatorOptions::default()
-    };
-    let operator = ground.operator(options).await?;
+    let (operator, metrics) = ground.scripted(leased("15s")).await?;
     told(&operator, async {
-        let stage = ground.enrolled("ground").await?;
-        stage
-            .apply(&stage::template("away", &[("soak: 5s", "soak: 15s")]))
-            .await?;
-        let scene = Scene::set(&ground.plane, "shop").await?;
-        scene.enrol().await?;
-        metrics.fails("shop", 0);
-        scene.request(PERMIT, "away").await?;
-        scene.reaches(PERMIT, Phase::InReview).await?;
-        scene.approve(PERMIT).await?;
-        scene.reaches(PERMIT, Phase::Issued).await?;
+        let scene = issued(&ground, &metrics).await?;
         scene.roll_out().await?;
         scene.reaches(PERMIT, Phase::Validating).await?;
         ground.plane.restart_apiserver().await?;
@@ -64,26 +70,10 @@ async fn kept_up(operator: &Operator) -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f9_a_lifecycle_goes_on_after_the_api_server_was_away() -> Result<()> {
     let ground = Ground::prepare().await?;
-    let metrics = Scripted::start().await?;
-    let options = OperatorOptions {
-        prometheus_url: Some(metrics.url()),
-        // Longer than the API server is away: what happens to a leader that cannot renew is F12.
-        flags: vec!["--lease-duration=90s".to_owned()],
-        ..OperatorOptions::default()
-    };
-    let operator = ground.operator(options).await?;
+    // Longer than the API server is away: what happens to a leader that cannot renew is F12.
+    let (operator, metrics) = ground.scripted(leased("90s")).await?;
     told(&operator, async {
-        let stage = ground.enrolled("ground").await?;
-        stage
-            .apply(&stage::template("away", &[("soak: 5s", "soak: 15s")]))
-            .await?;
-        let scene = Scene::set(&ground.plane, "shop").await?;
-        scene.enrol().await?;
-        metrics.fails("shop", 0);
-        scene.request(PERMIT, "away").await?;
-        scene.reaches(PERMIT, Phase::InReview).await?;
-        scene.approve(PERMIT).await?;
-        scene.reaches(PERMIT, Phase::Issued).await?;
+        let scene = issued(&ground, &metrics).await?;
         let before = operator.id();
         // Once while a change may start, once while it is watched.
         ground.plane.restart_apiserver().await?;

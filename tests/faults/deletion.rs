@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use kube::ResourceExt as _;
-use permit_harness::{User, eventually};
+use permit_harness::{OperatorOptions, User, eventually};
 use permit_operator::api::vocabulary::Phase;
 
 use crate::ground::{Ground, PATIENCE, told};
@@ -14,7 +14,7 @@ const PERMIT: &str = "checkout-1";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f18_a_namespace_goes_with_its_running_permit_and_the_end_is_recorded() -> Result<()> {
     let ground = Ground::prepare().await?;
-    let (operator, metrics) = ground.scripted().await?;
+    let (operator, metrics) = ground.scripted(OperatorOptions::default()).await?;
     told(&operator, async {
         ground.with_long_soaks().await?;
         let (admin, alice) = (User::admin(), User::person("alice"));

@@ -57,11 +57,14 @@ impl Ground {
     }
 
     /// An operator that measures what a test says.
-    pub(crate) async fn scripted(&self) -> Result<(Arc<Operator>, Scripted)> {
+    pub(crate) async fn scripted(
+        &self,
+        options: OperatorOptions,
+    ) -> Result<(Arc<Operator>, Scripted)> {
         let metrics = Scripted::start().await?;
         let options = OperatorOptions {
             prometheus_url: Some(metrics.url()),
-            ..OperatorOptions::default()
+            ..options
         };
         Ok((self.operator(options).await?, metrics))
     }

@@ -1,8 +1,12 @@
 //! F27: the real Prometheus ends in the middle of a soak. Nothing is undone, however long, and it goes on by itself.
 //! And what the real Prometheus remembers: a workload that was broken before its change is not rolled back to that.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, ensure};
-use permit_harness::{Example, OperatorOptions, Prometheus, Stage, User, eventually, stage};
+use permit_harness::{
+    Example, Operator, OperatorOptions, Prometheus, Stage, User, eventually, stage,
+};
 use serde_json::Value;
 
 use crate::ground::{Ground, PATIENCE, figure, told};
@@ -12,15 +16,20 @@ const MOVED: &str = "mirror/checkout:1.6.0";
 /// Far more failed polls than the template's deadline for the unknown allows.
 const POLLS: f64 = 8.0;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f27_prometheus_down_holds_and_rolls_nothing_back() -> Result<()> {
-    let ground = Ground::prepare().await?;
+/// An operator that measures by a real Prometheus.
+async fn measuring(ground: &Ground) -> Result<(Arc<Operator>, Prometheus)> {
     let prometheus = Prometheus::start(&[]).await?;
     let options = OperatorOptions {
         prometheus_url: Some(prometheus.url()),
         ..OperatorOptions::default()
     };
-    let operator = ground.operator(options).await?;
+    Ok((ground.operator(options).await?, prometheus))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f27_prometheus_down_holds_and_rolls_nothing_back() -> Result<()> {
+    let ground = Ground::prepare().await?;
+    let (operator, prometheus) = measuring(&ground).await?;
     told(&operator, async {
         let stage = Stage::set(&ground.plane, "shop").await?;
         let example = Example::start(&ground.plane, "shop", "checkout").await?;
@@ -71,12 +80,7 @@ async fn f27_prometheus_down_holds_and_rolls_nothing_back() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_of_what_was_broken_before_is_held_and_not_undone() -> Result<()> {
     let ground = Ground::prepare().await?;
-    let prometheus = Prometheus::start(&[]).await?;
-    let options = OperatorOptions {
-        prometheus_url: Some(prometheus.url()),
-        ..OperatorOptions::default()
-    };
-    let operator = ground.operator(options).await?;
+    let (operator, prometheus) = measuring(&ground).await?;
     told(&operator, async {
         let stage = Stage::set(&ground.plane, "shop").await?;
         stage.set_image(&User::admin(), "1.6.0").await?.ok()?;

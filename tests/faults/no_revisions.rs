@@ -1,7 +1,7 @@
 //! F32: the Deployment keeps no former ReplicaSet. It is rolled back to what was put on record at issuance.
 
 use anyhow::{Context, Result, ensure};
-use permit_harness::{User, eventually};
+use permit_harness::{OperatorOptions, User, eventually};
 use permit_operator::api::vocabulary::{Outcome, Phase};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ const PERMIT: &str = "checkout-1";
 )]
 async fn f32_a_workload_without_former_replica_sets_is_rolled_back_too() -> Result<()> {
     let ground = Ground::prepare().await?;
-    let (operator, metrics) = ground.scripted().await?;
+    let (operator, metrics) = ground.scripted(OperatorOptions::default()).await?;
     told(&operator, async {
         ground.with_long_soaks().await?;
         let scene = Scene::set(&ground.plane, "shop").await?;
